@@ -1,0 +1,3 @@
+# Generated. Do not edit: change openapi/ and run `make generate`.
+
+"""Contains methods for accessing the API"""

@@ -1,0 +1,3 @@
+# Generated. Do not edit: change openapi/ and run `make generate`.
+
+"""Contains endpoint functions for accessing the API"""
