@@ -1,0 +1,101 @@
+"""What a client is configured with: from arguments, then from the environment, checked before use."""
+
+from __future__ import annotations
+
+import os
+import platform
+from ipaddress import ip_address
+from typing import Literal, get_args
+
+import httpx
+from attrs import frozen
+
+from gcore_invoices._transport import Credential, check_token
+from gcore_invoices._version import __version__
+from gcore_invoices.errors import UsageError, unknown_name
+
+DEFAULT_BASE_URL = "https://api.gcore.com"
+
+SortParameter = Literal["ordering", "order_by"]
+"""How a sort order is spelled on the wire. Both editions of the API reference document `ordering`; the later
+one prefers `order_by`."""
+
+TIMEOUT = httpx.Timeout(30.0, connect=5.0)
+"""Seconds: 5 to connect; 30 for each read, each write, and for a free connection."""
+
+
+@frozen
+class Settings:
+    """What every call of one client shares."""
+
+    base_url: httpx.URL
+    credential: Credential
+    sort_parameter: SortParameter
+    headers: dict[str, str]
+
+
+def resolve(
+    *,
+    api_key: str | None,
+    bearer_token: object,
+    base_url: str | None,
+    sort_parameter: SortParameter,
+) -> Settings:
+    """Settings from arguments, then from `GCORE_API_KEY` and `GCORE_BASE_URL`.
+
+    Raises:
+        UsageError: Something is missing or cannot be right; the message says what to do.
+    """
+    if sort_parameter not in get_args(SortParameter):
+        raise unknown_name("sort parameter", str(sort_parameter), get_args(SortParameter))
+    return Settings(
+        base_url=_base_url(base_url),
+        credential=_credential(api_key, bearer_token),
+        sort_parameter=sort_parameter,
+        headers={
+            "Accept-Encoding": "gzip",
+            "User-Agent": f"gcore-invoices/{__version__} Python/{platform.python_version()}",
+        },
+    )
+
+
+def _credential(api_key: str | None, bearer_token: object) -> Credential:
+    if bearer_token is not None:
+        if api_key is not None:
+            raise UsageError("Give api_key or bearer_token, not both.")
+        if callable(bearer_token):
+            return Credential("Bearer", renewable=True)
+        return Credential("Bearer", check_token(bearer_token, "bearer_token"))
+    if api_key is not None:
+        return Credential("apikey", check_token(api_key, "api_key"))
+    from_environment = os.environ.get("GCORE_API_KEY")
+    if from_environment is None:
+        raise UsageError(
+            "No API key: set the environment variable GCORE_API_KEY (in single quotes, because keys hold "
+            "a $), or pass api_key= or bearer_token=."
+        )
+    return Credential("apikey", check_token(from_environment, "GCORE_API_KEY"))
+
+
+def _base_url(given: str | None) -> httpx.URL:
+    name = "base_url" if given is not None else "GCORE_BASE_URL"
+    text = given if given is not None else os.environ.get("GCORE_BASE_URL") or DEFAULT_BASE_URL
+    try:
+        url = httpx.URL(text)
+    except (httpx.InvalidURL, TypeError) as error:
+        raise UsageError(f"{name} is no URL: {text!r} ({error}).") from None
+    if url.userinfo or url.query or url.fragment:
+        raise UsageError(f"{name} takes scheme, host, port and path alone, without user, query or fragment.")
+    if not url.host or not (url.scheme == "https" or (url.scheme == "http" and _is_loopback(url.host))):
+        raise UsageError(
+            f"{name} must be an https:// address, because the key is sent there; http:// is for "
+            f"loopback (127.0.0.1, localhost) alone. Given: {text!r}."
+        )
+    return url.copy_with(path=url.path.rstrip("/"))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

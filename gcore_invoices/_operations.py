@@ -1,0 +1,258 @@
+"""The one door to generated code: a query becomes a request, a response becomes values.
+
+Names, paths and parameters come from the generated `_get_kwargs` functions. Nothing else of the generated
+client runs here; openapi/README.md says why. It is imported when it is first used.
+"""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import httpx
+import msgspec
+from attrs import field, frozen
+
+from gcore_invoices._config import TIMEOUT, Settings
+from gcore_invoices._problem import read_problem
+from gcore_invoices.errors import (
+    APIResponseValidationError,
+    APIStatusError,
+    AuthenticationError,
+    InternalServerError,
+    PermissionDeniedError,
+    RateLimitError,
+    UnexpectedRedirectError,
+    UsageError,
+    class_for_status,
+)
+from gcore_invoices.models import Invoice, Page, decode_invoice, decode_page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gcore_invoices._transport import Credential
+    from gcore_invoices.ordering import Order, SortTerm
+    from gcore_invoices.query import InvoiceQuery
+
+T_co = TypeVar("T_co", covariant=True)
+
+_EXCERPT = 500
+_JSON = "application/json"
+_PDF = "application/pdf"
+# The generator removes double underscores.
+_ARGUMENTS = {"billing_period_from": "billing_period_from_from", "billing_period_to": "billing_period_to_to"}
+
+
+@frozen
+class Answer:
+    """One complete answer of the API, decoded from its transfer and content encodings.
+
+    `body` holds the bytes, or the beginning of them for an error status; of a document only what checks need.
+    """
+
+    status_code: int
+    # An answer may echo the key, and error trackers show the repr of every local.
+    headers: httpx.Headers = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@frozen
+class Operation(Generic[T_co]):
+    """One call of the API: how it is asked, and how its answer is read."""
+
+    name: str
+    accept: str
+    arguments: dict[str, Any]
+    """What the generated code makes of the question: method, url, params."""
+    read: Callable[[Answer], T_co]
+    """Reads the answer of a 200; raises `_Unreadable` or a `msgspec` error if it cannot."""
+
+    def request(self, settings: Settings) -> httpx.Request:
+        """The request, without the key."""
+        return httpx.Request(
+            self.arguments["method"].upper(),
+            f"{settings.base_url}{self.arguments['url']}",
+            params=self.arguments.get("params"),
+            headers=settings.headers | {"Accept": self.accept},
+            extensions={"timeout": TIMEOUT.as_dict()},
+        )
+
+    def decode(self, answer: Answer, credential: Credential) -> T_co:
+        """The value in an answer.
+
+        Raises:
+            APIStatusError: The status is no 2xx; its subclass says which.
+            APIResponseValidationError: The answer is not what the contract says.
+        """
+        if not 200 <= answer.status_code < 300:
+            raise _status_error(answer, credential)
+        try:
+            if answer.status_code != HTTPStatus.OK:
+                raise _Unreadable(f"Expected status 200, got {answer.status_code}")
+            return self.read(answer)
+        except _UNREADABLE as error:
+            raise _validation_error(self, answer, credential, error) from error
+
+
+class _Unreadable(Exception):  # noqa: N818 - it never leaves this module
+    """An answer that is not what the contract says."""
+
+
+# msgspec lets these pass from below: bytes that are no UTF-8, nesting without end, absurd exponents.
+_UNREADABLE = (_Unreadable, msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ArithmeticError)
+
+
+def list_page(
+    query: InvoiceQuery, order: Order, *, offset: int, limit: int, settings: Settings
+) -> Operation[Page]:
+    """Ask for up to `limit` rows from `offset` of what matches the query, in this order."""
+    from gcore_erp_api.api.erp_invoices import list_erp_invoices  # noqa: PLC0415 - loaded when used
+
+    arguments = {_ARGUMENTS.get(name, name): value for name, value in query.filters().items()}
+    arguments |= {"limit": limit, "offset": offset, settings.sort_parameter: _sort_keys(order, settings)}
+
+    def read(answer: Answer) -> Page:
+        page = decode_page(answer.body)
+        return Page(
+            invoices=tuple(page.results), count=page.count, offset=offset, has_next=page.next is not None
+        )
+
+    return Operation("list", _JSON, list_erp_invoices._get_kwargs(**arguments), read)  # noqa: SLF001
+
+
+def get(invoice_id: int) -> Operation[Invoice]:
+    """Ask for one invoice.
+
+    Raises:
+        UsageError: The id is not a positive integer.
+    """
+    from gcore_erp_api.api.erp_invoices import get_erp_invoice  # noqa: PLC0415 - loaded when used
+
+    arguments = get_erp_invoice._get_kwargs(check_id(invoice_id))  # noqa: SLF001
+
+    def read(answer: Answer) -> Invoice:
+        return decode_invoice(answer.body)
+
+    return Operation("get", _JSON, arguments, read)
+
+
+def download(invoice_id: int) -> Operation[None]:
+    """Ask for one invoice's PDF. The bytes go to a sink; what is read here proves that they are a whole PDF.
+
+    Raises:
+        UsageError: The id is not a positive integer.
+    """
+    from gcore_erp_api.api.erp_invoices import download_erp_invoice  # noqa: PLC0415 - loaded when used
+
+    arguments = download_erp_invoice._get_kwargs(check_id(invoice_id))  # noqa: SLF001
+    return Operation("download", f"{_PDF}, {_JSON};q=0.5", arguments, _check_pdf)
+
+
+def check_id(invoice_id: object) -> int:
+    """An id that can be asked for.
+
+    Raises:
+        UsageError: It is not a positive integer.
+    """
+    if isinstance(invoice_id, bool) or not isinstance(invoice_id, int) or invoice_id < 1:
+        raise UsageError(f"An invoice id is a positive integer, not {invoice_id!r}.")
+    return invoice_id
+
+
+def _sort_keys(order: Order, settings: Settings) -> list[Any]:
+    """The order in the spelling of the wire, as members of the generated enums."""
+    from gcore_erp_api.models import OrderBy, Ordering  # noqa: PLC0415 - loaded when used
+
+    if settings.sort_parameter == "ordering":
+        return [Ordering(str(term)) for term in order]
+
+    def dotted(term: SortTerm) -> str:
+        return f"{term.key.value}.{'desc' if term.descending else 'asc'}"
+
+    return [OrderBy(dotted(term)) for term in order]
+
+
+def _check_pdf(answer: Answer) -> None:
+    media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in {_PDF, "application/octet-stream"}:
+        raise _Unreadable(f"Expected {_PDF}, got {media_type or 'no content type'}")
+    # ISO 32000-1, 7.5: readers find the header in the first and the end marker in the last 1024 bytes.
+    if not answer.body.startswith(b"%PDF-"):
+        raise _Unreadable("Expected a PDF, which begins with %PDF-")
+    if b"%%EOF" not in answer.body[-1024:]:
+        raise _Unreadable("Expected a whole PDF, which ends in %%EOF")
+
+
+def _text(answer: Answer) -> str:
+    return answer.body.decode("utf-8", errors="replace")
+
+
+def _status_error(answer: Answer, credential: Credential) -> APIStatusError:
+    problem = read_problem(_text(answer))
+    detail = credential.mask(problem.detail)
+    cls = class_for_status(answer.status_code)
+    try:
+        phrase = HTTPStatus(answer.status_code).phrase
+    except ValueError:
+        phrase = "a status HTTP does not define"
+    message = f"The API answered {answer.status_code} {phrase}"
+    message += f": {detail.rstrip('.')}." if detail else "."
+    if advice := _advice(cls, answer, credential):
+        message += f" {advice}"
+    return cls(
+        message,
+        status_code=answer.status_code,
+        request_id=problem.request_id or answer.headers.get("x-request-id"),
+        detail=detail,
+        fields={
+            credential.mask(name): tuple(map(credential.mask, messages))
+            for name, messages in problem.fields.items()
+        },
+        body=credential.mask(_text(answer)),
+    )
+
+
+_ADVICE: dict[type[APIStatusError], str] = {
+    AuthenticationError: "Check the key, and that it has not expired or been deleted.",
+    PermissionDeniedError: "The token is valid, but its role may lack access to billing.",
+    RateLimitError: "Wait before asking again, and ask less often.",
+    InternalServerError: "This is the API's side; try again later.",
+}
+
+
+def _advice(cls: type[APIStatusError], answer: Answer, credential: Credential) -> str:
+    """What to do about it, where that can be said."""
+    if cls is AuthenticationError and credential.looks_cut:
+        return (
+            "The key in use holds no $ and no _, as keys do: if it was set in a shell without single "
+            "quotes, everything from the $ on was lost. Write GCORE_API_KEY='1234$abcdef'."
+        )
+    if cls is AuthenticationError and credential.scheme == "Bearer" and not credential.renewable:
+        return "A login token lives one hour: log in again, or pass bearer_token= a function."
+    if cls is UnexpectedRedirectError:
+        location = credential.mask(answer.headers.get("location", "nowhere"))
+        return f"It points to {location!r}. Redirects are not followed; check base_url."
+    return _ADVICE.get(cls, "")
+
+
+def _validation_error(
+    operation: Operation[Any], answer: Answer, credential: Credential, error: Exception
+) -> APIResponseValidationError:
+    content_type = answer.headers.get("content-type")
+    problem = str(error) or type(error).__name__
+    if isinstance(error, UnicodeDecodeError | ArithmeticError | RecursionError):
+        problem = {UnicodeDecodeError: "It is not UTF-8", RecursionError: "It is nested without end"}.get(
+            type(error), "It holds a number beyond reason"
+        )
+    place = re.search(r" - at `(.+)`$", problem)
+    message = credential.mask(f"The answer to {operation.name} is not what the contract says: {problem}.")
+    if operation.accept == _JSON and _JSON not in (content_type or ""):
+        message += f" Its content type is {content_type or 'missing'}; something else may have answered."
+    return APIResponseValidationError(
+        message,
+        path=place[1] if place else None,
+        content_type=content_type,
+        excerpt=credential.mask(_text(answer)[:_EXCERPT]),
+    )

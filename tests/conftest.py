@@ -1,0 +1,41 @@
+"""Fixtures of the whole suite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import support
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GCORE_API_KEY", "GCORE_BASE_URL", "GCORE_LOG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(params=["sync", "async"])
+def flavour(request: pytest.FixtureRequest) -> str:
+    """Both clients: a test that takes this runs once with each."""
+    return request.param
+
+
+@pytest.fixture
+def make_client(flavour: str) -> Iterator[Callable[..., support.Client]]:
+    """Makes clients of the flavour and closes them."""
+    made: list[support.Client] = []
+
+    def make(wire: Any = None, **options: Any) -> support.Client:
+        if wire is not None:
+            options["transport"] = wire
+        if not options.keys() & {"api_key", "bearer_token"}:
+            options["api_key"] = support.KEY
+        made.append(support.Client(flavour, **options))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
