@@ -17,7 +17,7 @@ demo: .venv/installed ## run the client against the sandbox on this machine: no 
 	$(PY) examples/demo.py
 
 test: .venv/installed ## run the tests (TESTS="-k name" picks some)
-	$(PY) -m pytest -n auto -m "not slow" $(TESTS)
+	$(PY) -m pytest -n auto --dist loadgroup -m "not slow" $(TESTS)
 
 # -- for contributors
 
@@ -29,7 +29,7 @@ check: test check-rest ## everything that CI runs
 check-rest: lint types check-generated test-slow ## `make check` without `make test`
 
 test-slow: .venv/installed .venv-generate/installed ## the tests that build, regenerate and install
-	$(PY) -m pytest -n auto -m slow $(TESTS)
+	$(PY) -m pytest -n auto --dist loadgroup -m slow $(TESTS)
 
 lint: .venv/installed ## ruff: rules and format
 	$(PY) -m ruff check .

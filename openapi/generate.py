@@ -27,6 +27,8 @@ PACKAGE = "gcore_erp_api"
 def run(command: str, *arguments: str | Path) -> None:
     """Run a program of this environment; stop with what it printed if it fails."""
     program = Path(sysconfig.get_path("scripts"), command)
+    if not program.exists():
+        sys.exit(f"{command} is not installed beside {sys.executable}: use `make generate`.")
     done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{command} failed (exit {done.returncode}):\n{done.stdout}{done.stderr}")
@@ -89,7 +91,8 @@ def main() -> None:
         generate(options.spec, fresh / PACKAGE)
         if options.check:
             if wrong := differences(options.output, fresh):
-                sys.exit(f"{options.output.name}/ is not what {options.spec.name} gives; run `make generate`:\n  " + "\n  ".join(wrong))
+                verdict = f"{options.output.name}/ is not what {options.spec.name} gives"
+                sys.exit("\n  ".join([f"{verdict}; run `make generate`:", *wrong]))
             print(f"{options.output.name}/ is what {options.spec.name} gives.")
         else:
             # Replaced only now: a generator that fails must not cost the client that works.
