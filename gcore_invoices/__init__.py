@@ -1,5 +1,6 @@
 """Typed client for Gcore's ERP invoices: list, read and download, sync and async."""
 
+from gcore_invoices._config import Timeouts
 from gcore_invoices._version import __version__
 from gcore_invoices.client import AsyncInvoicesClient, InvoicesClient
 from gcore_invoices.errors import (
@@ -19,10 +20,13 @@ from gcore_invoices.errors import (
     UnexpectedRedirectError,
     UsageError,
 )
-from gcore_invoices.events import WalkReport
+from gcore_invoices.events import Attempt, Call, Response, RetryDecision, Walk, WalkReport
+from gcore_invoices.hookspecs import hookimpl
 from gcore_invoices.models import Invoice, MoveType, Page, PaymentState
 from gcore_invoices.ordering import Order, SortKey, SortTerm
 from gcore_invoices.pagination import AsyncInvoicePager, InvoicePager
+from gcore_invoices.plugins.manager import PluginInfo
+from gcore_invoices.plugins.retries import RetryPolicy
 from gcore_invoices.query import InvoiceQuery, QueryFields
 
 __all__ = [
@@ -33,8 +37,10 @@ __all__ = [
     "APITimeoutError",
     "AsyncInvoicePager",
     "AsyncInvoicesClient",
+    "Attempt",
     "AuthenticationError",
     "BadRequestError",
+    "Call",
     "InternalServerError",
     "Invoice",
     "InvoicePager",
@@ -48,12 +54,19 @@ __all__ = [
     "PaginationError",
     "PaymentState",
     "PermissionDeniedError",
+    "PluginInfo",
     "QueryFields",
     "RateLimitError",
+    "Response",
+    "RetryDecision",
+    "RetryPolicy",
     "SortKey",
     "SortTerm",
+    "Timeouts",
     "UnexpectedRedirectError",
     "UsageError",
+    "Walk",
     "WalkReport",
     "__version__",
+    "hookimpl",
 ]

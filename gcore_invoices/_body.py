@@ -39,10 +39,11 @@ class Body:
             raise APIProtocolError(f"The answer is compressed with {encoding!r}, which was not asked for.")
         self._gzip = zlib.decompressobj(_GZIP) if encoding.endswith("gzip") else None
         self._sink = sink
-        self._left = limit
         self._limit = limit
         self._cut = cut
         self._started = False
+        self.size = 0
+        """Decoded bytes so far."""
         self.full = False
         """Nothing more needs to be read."""
 
@@ -79,12 +80,12 @@ class Body:
             raise APIProtocolError("The answer's gzip stream ends in the middle.")
 
     def _write(self, data: bytes) -> None:
-        if len(data) > self._left:
+        if self.size + len(data) > self._limit:
             if not self._cut:
                 raise APIResponseValidationError(
                     f"The answer is larger than {self._limit // 2**20} MiB, which no answer of this API is."
                 )
-            data = data[: self._left]
+            data = data[: self._limit - self.size]
             self.full = True
-        self._left -= len(data)
+        self.size += len(data)
         self._sink.write(data)

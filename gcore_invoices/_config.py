@@ -8,8 +8,9 @@ from ipaddress import ip_address
 from typing import Literal, get_args
 
 import httpx
-from attrs import frozen
+from attrs import field, frozen
 
+from gcore_invoices._checks import number
 from gcore_invoices._transport import Credential, check_token
 from gcore_invoices._version import __version__
 from gcore_invoices.errors import UsageError, unknown_name
@@ -20,8 +21,34 @@ SortParameter = Literal["ordering", "order_by"]
 """How a sort order is spelled on the wire. Both editions of the API reference document `ordering`; the later
 one prefers `order_by`."""
 
-TIMEOUT = httpx.Timeout(30.0, connect=5.0)
-"""Seconds: 5 to connect; 30 for each read, each write, and for a free connection."""
+
+@frozen(kw_only=True)
+class Timeouts:
+    """How long a call may take, in seconds. None is no limit.
+
+    Attributes:
+        connect: To connect, TLS included.
+        read: Between two pieces of an answer.
+        write: To send a piece of the request.
+        pool: For a free connection.
+        deadline: The call as a whole: every attempt, its body, and the waits in between.
+
+    Raises:
+        UsageError: A value is no positive number.
+    """
+
+    connect: float | None = field(default=5.0, validator=number(above=0, optional=True))
+    read: float | None = field(default=30.0, validator=number(above=0, optional=True))
+    write: float | None = field(default=30.0, validator=number(above=0, optional=True))
+    pool: float | None = field(default=30.0, validator=number(above=0, optional=True))
+    deadline: float | None = field(default=120.0, validator=number(above=0, optional=True))
+
+    def within(self, left: float | None) -> dict[str, float | None]:
+        """The limits by phase as httpx keeps them, none longer than the seconds that are left."""
+        phases = {"connect": self.connect, "read": self.read, "write": self.write, "pool": self.pool}
+        if left is None:
+            return phases
+        return {name: left if limit is None else min(limit, left) for name, limit in phases.items()}
 
 
 @frozen
@@ -86,7 +113,7 @@ def _base_url(given: str | None) -> httpx.URL:
         raise UsageError(f"{name} is no URL: {text!r} ({error}).") from None
     if url.userinfo or url.query or url.fragment:
         raise UsageError(f"{name} takes scheme, host, port and path alone, without user, query or fragment.")
-    if not url.host or not (url.scheme == "https" or (url.scheme == "http" and _is_loopback(url.host))):
+    if not url.host or not (url.scheme == "https" or (url.scheme == "http" and is_loopback(url.host))):
         raise UsageError(
             f"{name} must be an https:// address, because the key is sent there; http:// is for "
             f"loopback (127.0.0.1, localhost) alone. Given: {text!r}."
@@ -94,7 +121,8 @@ def _base_url(given: str | None) -> httpx.URL:
     return url.copy_with(path=url.path.rstrip("/"))
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine itself."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -1,7 +1,11 @@
-"""One call as a generator: what to send, when to renew the token, what the answer means. No I/O.
+"""One call as a generator: attempts, hooks, waits, the deadline, and what the answer means. No I/O.
 
 A flow yields what it needs done and is sent what came of it, or has thrown into it what went wrong. The
 drivers in client.py do it, one with threads and one with asyncio; no rule of a call lives there.
+
+    call          context managers of plugins, and what every error is told
+      _attempts   the token, retries, waits
+        _attempt  one request: before_send, intercept, throttle, send, decode, observers
 """
 
 from __future__ import annotations
@@ -10,27 +14,33 @@ import time
 from collections.abc import Callable, Generator
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 import httpx
 from attrs import frozen
 
 from gcore_invoices import _operations
 from gcore_invoices._body import MAX_BODY, MAX_ERROR_BODY, Body, Sink
+from gcore_invoices._checks import is_number
 from gcore_invoices._files import PartFile, names_folder, pdf_name
 from gcore_invoices._operations import Answer, Operation
 from gcore_invoices.errors import (
     APIConnectionError,
     APIProtocolError,
+    APIStatusError,
     APITimeoutError,
     AuthenticationError,
     InvoicesError,
+    UsageError,
 )
+from gcore_invoices.events import Attempt, Response, RetryDecision
 
 if TYPE_CHECKING:
     import os
 
-    from gcore_invoices._config import Settings
+    from gcore_invoices._config import Settings, Timeouts
+    from gcore_invoices.plugins.manager import Hooks
+    from gcore_invoices.plugins.retries import RetryPolicy
 
 T = TypeVar("T")
 
@@ -40,7 +50,14 @@ class Send:
     """Send the request and read the answer into what `open` makes of its head. Answered with an `Answer`."""
 
     request: httpx.Request
-    open: Callable[[httpx.Response], Reader]
+    open: Callable[[int, httpx.Headers], Reader]
+
+
+@frozen
+class Sleep:
+    """Wait so many seconds. Answered with nothing."""
+
+    seconds: float
 
 
 @frozen
@@ -57,7 +74,29 @@ class Block:
     work: Callable[[], Any]
 
 
-Flow: TypeAlias = Generator[Send | RenewToken | Block, Any, T]
+@frozen
+class Step:
+    """One thing to do, and the `time.monotonic()` by which it must be done."""
+
+    do: Send | Sleep | RenewToken | Block
+    deadline: float | None = None
+
+
+Flow: TypeAlias = Generator[Step, Any, T]
+
+
+class DeadlinePassed(Exception):  # noqa: N818 - a signal from the drivers to the flow
+    """A step was not done by its deadline."""
+
+
+@frozen
+class Session:
+    """What all calls of one client share."""
+
+    settings: Settings
+    hooks: Hooks
+    timeouts: Timeouts
+    retry: RetryPolicy
 
 
 class DocumentSink(Sink, Protocol):
@@ -66,36 +105,36 @@ class DocumentSink(Sink, Protocol):
     def restart(self) -> None:
         """Forget what was written: the document comes anew."""
 
-    def commit(self) -> Any:
-        """Keep it; the result is what the caller gets."""
-
-    def discard(self) -> None:
-        """Throw it away."""
-
 
 class Reader:
     """Reads one answer, as its head demands: an error's beginning, a page, or a document into its sink."""
 
-    def __init__(self, response: httpx.Response, document: DocumentSink | None) -> None:
-        self._head = response
-        failed = not 200 <= response.status_code < 300
+    def __init__(self, status_code: int, headers: httpx.Headers, document: DocumentSink | None) -> None:
+        self._status_code, self._headers = status_code, headers
+        failed = not 200 <= status_code < 300
         self._kept = BytesIO()
         self._edges = None
         if document is not None and not failed:
             document.restart()
             self._edges = _Edges(document)
         self.body = Body(
-            response.headers.get("content-encoding", ""),
+            headers.get("content-encoding", ""),
             self._edges or self._kept,
             limit=MAX_ERROR_BODY if failed else MAX_BODY,
             cut=failed,
         )
 
-    def answer(self) -> Answer:
+    def answer(self, *, intercepted: bool = False) -> Answer:
         """The answer, once the body has ended."""
         self.body.end()
-        kept = self._edges.kept if self._edges else self._kept.getvalue()
-        return Answer(self._head.status_code, self._head.headers, kept)
+        return Answer(
+            self._status_code,
+            self._headers,
+            self._edges.kept if self._edges else self._kept.getvalue(),
+            size=self.body.size,
+            streamed=self._edges is not None,
+            intercepted=intercepted,
+        )
 
 
 class _Edges:
@@ -120,100 +159,233 @@ class _Memory(BytesIO):
         self.seek(0)
         self.truncate()
 
-    def commit(self) -> bytes:
-        return self.getvalue()
 
-    def discard(self) -> None:
-        self.close()
+class _State(Generic[T]):
+    """What one call knows of itself."""
+
+    def __init__(self, operation: Operation[T], session: Session, document: DocumentSink | None) -> None:
+        self.operation = operation
+        self.session = session
+        self.document = document
+        self.call = operation.describe(session.settings, session.retry)
+        self.attempts = 0
+        self.renewed = False
+        self._started = time.monotonic()
+        limit = session.timeouts.deadline
+        self.deadline = None if limit is None else self._started + limit
+
+    def next_attempt(self) -> Attempt:
+        self.attempts += 1
+        elapsed = time.monotonic() - self._started
+        return Attempt(number=self.attempts, elapsed=elapsed, left=self.left())
+
+    def left(self) -> float | None:
+        """Seconds to the deadline."""
+        return None if self.deadline is None else self.deadline - time.monotonic()
+
+    def allows(self, seconds: float) -> bool:
+        """Whether there is time to wait so long and then do something."""
+        left = self.left()
+        return left is None or seconds < left
+
+    def late(self) -> APITimeoutError:
+        limit = self.session.timeouts.deadline
+        return APITimeoutError(
+            f"{self.operation.name} did not finish within its deadline of {limit} seconds."
+        )
+
+    def tell(self, error: InvoicesError) -> None:
+        error.operation = self.operation.name
+        error.attempts = self.attempts
+        error.elapsed = time.monotonic() - self._started
 
 
-def call(operation: Operation[T], settings: Settings, document: DocumentSink | None = None) -> Flow[T]:
+@frozen
+class _Failure:
+    """What an attempt comes to when it comes to nothing."""
+
+    error: InvoicesError
+
+
+def call(operation: Operation[T], session: Session, document: DocumentSink | None = None) -> Flow[T]:
     """Make one call.
 
     Args:
         operation: What to ask.
-        settings: What the client was configured with.
+        session: What the client shares.
         document: Where the answer's document goes, if it is one.
 
     Raises:
         APIStatusError: The API answered with an error status.
         APIConnectionError: No connection, a timeout, or an answer that is no HTTP.
         APIResponseValidationError: An answer that is not what the contract says.
-        UsageError: The bearer token's function gave something that is no token.
+        UsageError: The bearer token's function gave something that is no token, or a plugin's hook
+            returned something that is no answer to it.
     """
-    credential = settings.credential
-    started = time.monotonic()
-    attempts = 0
-    renewed = False
+    state = _State(operation, session, document)
     try:
-        if credential.renewable and credential.generation == 0:
-            yield RenewToken(0)
-        while True:
-            generation = credential.generation
-            attempts += 1
-            try:
-                answer: Answer = yield Send(operation.request(settings), lambda head: Reader(head, document))
-                return operation.decode(answer, credential)
-            except AuthenticationError:
-                # Once: a token that was made just now and is refused will not get better.
-                if renewed or not credential.renewable:
-                    raise
-                renewed = True
-            yield RenewToken(generation)
+        if session.hooks.call_context is None:
+            return (yield from _attempts(state))
+        with session.hooks.around(state.call):
+            return (yield from _attempts(state))
     except InvoicesError as error:
-        _tell(error, operation, attempts, started)
-        _drop_tracebacks(error.__cause__, error.__context__)
+        state.tell(error)
+        drop_tracebacks(error.__cause__, error.__context__)
         raise
-    except (httpx.HTTPError, httpx.StreamError) as cause:
-        broken = _connection_error(cause, settings)
-        _tell(broken, operation, attempts, started)
-        _drop_tracebacks(cause)
-        raise broken from cause
 
 
-def download(
-    invoice_id: int, target: str | os.PathLike[str], settings: Settings, *, overwrite: bool
-) -> Flow[Path]:
-    """Download a document to a file, whole or not at all."""
-    operation = _operations.download(invoice_id)
-    folder = yield Block(lambda: names_folder(target))
-    path = Path(target)
-    if folder:
-        # The number is what people look for; the download itself does not name it reliably.
-        path /= pdf_name((yield from call(_operations.get(invoice_id), settings)))
-    sink: PartFile = yield Block(lambda: PartFile(path, overwrite=overwrite))
+def _attempts(state: _State[T]) -> Flow[T]:
+    """Attempts until one succeeds or no more are to be made."""
+    credential = state.session.settings.credential
+    if credential.renewable and credential.generation == 0:
+        yield from _renew(state, 0)
+    while True:
+        generation = credential.generation
+        attempt = state.next_attempt()
+        outcome = yield from _attempt(state, attempt)
+        if not isinstance(outcome, _Failure):
+            return outcome
+        state.tell(outcome.error)
+        if isinstance(outcome.error, AuthenticationError) and credential.renewable and not state.renewed:
+            # Once: a token that was made just now and is refused will not get better.
+            state.renewed = True
+            yield from _renew(state, generation)
+        else:
+            yield from _wait_or_raise(state, attempt, outcome.error)
+
+
+def _renew(state: _State[Any], generation: int) -> Flow[None]:
     try:
-        yield from call(operation, settings, sink)
-        done: Path = yield Block(sink.commit)
-        return done
-    finally:
-        sink.discard()
+        yield Step(RenewToken(generation), state.deadline)
+    except DeadlinePassed:
+        raise state.late() from None
 
 
-def download_bytes(invoice_id: int, settings: Settings) -> Flow[bytes]:
-    """Download a document into memory."""
-    memory = _Memory()
-    yield from call(_operations.download(invoice_id), settings, memory)
-    return memory.commit()
+def _wait_or_raise(state: _State[Any], attempt: Attempt, error: InvoicesError) -> Flow[None]:
+    """Wait for the next attempt, or raise the error if there is to be none."""
+    hooks, call_ = state.session.hooks, state.call
+    decision = hooks.decide_retry(call=call_, attempt=attempt, error=error) if hooks.decide_retry else None
+    if decision is not None and not isinstance(decision, RetryDecision):
+        raise UsageError(
+            f"decide_retry returned {decision!r}; it takes a RetryDecision, or None for no opinion."
+        )
+    if decision is None or decision.delay is None or not state.allows(decision.delay):
+        raise error
+    if hooks.retry_scheduled:
+        hooks.retry_scheduled(call=call_, attempt=attempt, error=error, delay=decision.delay)
+    if decision.delay:
+        yield Step(Sleep(decision.delay), state.deadline)
 
 
-def _tell(error: InvoicesError, operation: Operation[Any], attempts: int, started: float) -> None:
-    error.operation = operation.name
-    error.attempts = attempts
-    error.elapsed = time.monotonic() - started
+def _attempt(state: _State[T], attempt: Attempt) -> Flow[T | _Failure]:
+    """One request: ask, read the answer, tell the observers."""
+    hooks, call_ = state.session.hooks, state.call
+    request = state.operation.request(state.session.settings, state.session.timeouts.within(attempt.left))
+    if hooks.before_send:
+        hooks.before_send(call=call_, attempt=attempt, request=request)
+    started = time.monotonic()
+    answer = _intercepted(state, request)
+    if answer is None:
+        yield from _throttle(state, attempt)
+        started = time.monotonic()
+        answer = yield from _sent(state, request)
+    outcome: T | _Failure
+    if isinstance(answer, _Failure):
+        outcome = answer
+    else:
+        try:
+            outcome = state.operation.decode(answer, state.session.settings.credential)
+        except InvoicesError as error:
+            outcome = _Failure(error)
+    elapsed = time.monotonic() - started
+    if isinstance(answer, Answer) and (
+        not isinstance(outcome, _Failure) or isinstance(outcome.error, APIStatusError)
+    ):
+        if hooks.after_response:
+            seen = _as_response(answer, state)
+            hooks.after_response(call=call_, attempt=attempt, response=seen, elapsed=elapsed)
+    elif hooks.after_error and isinstance(outcome, _Failure):
+        hooks.after_error(call=call_, attempt=attempt, error=outcome.error, elapsed=elapsed)
+    return outcome
 
 
-def _connection_error(cause: Exception, settings: Settings) -> APIConnectionError:
+def _intercepted(state: _State[Any], request: httpx.Request) -> Answer | _Failure | None:
+    """What a plugin answers in the network's place."""
+    hooks = state.session.hooks
+    if hooks.intercept is None:
+        return None
+    try:
+        response = hooks.intercept(call=state.call, request=request)
+    except UsageError:
+        raise
+    except InvoicesError as error:
+        return _Failure(error)
+    if response is None:
+        return None
+    if not isinstance(response, Response) or response.body is None:
+        raise UsageError(f"intercept returned {response!r}; it takes a Response with a body, or None.")
+    headers = httpx.Headers(
+        [pair for pair in response.headers.multi_items() if pair[0] != "content-encoding"]
+    )
+    reader = Reader(response.status_code, headers, state.document)
+    reader.body.feed(response.body)
+    return reader.answer(intercepted=True)
+
+
+def _throttle(state: _State[Any], attempt: Attempt) -> Flow[None]:
+    """Wait as long as the plugin that asks for the longest wait."""
+    throttle = state.session.hooks.throttle
+    if throttle is None:
+        return
+    waits = throttle(call=state.call, attempt=attempt)
+    for wait in waits:
+        if not is_number(wait) or wait < 0:
+            raise UsageError(f"throttle returned {wait!r}; it takes seconds, 0 or more, or None.")
+    longest = max(waits, default=0)
+    if not state.allows(longest):
+        raise state.late()
+    if longest:
+        yield Step(Sleep(longest), state.deadline)
+
+
+def _sent(state: _State[Any], request: httpx.Request) -> Flow[Answer | _Failure]:
+    """What the network answers."""
+    try:
+        answer: Answer = yield Step(
+            Send(request, lambda status, headers: Reader(status, headers, state.document)), state.deadline
+        )
+    except UsageError:
+        raise
+    except InvoicesError as error:
+        return _Failure(error)
+    except DeadlinePassed:
+        return _Failure(state.late())
+    except (httpx.HTTPError, httpx.StreamError) as cause:
+        drop_tracebacks(cause)
+        broken = _connection_error(cause, state)
+        broken.__cause__ = cause
+        return _Failure(broken)
+    return answer
+
+
+def _as_response(answer: Answer, state: _State[Any]) -> Response:
+    body = None if answer.streamed else answer.body
+    if answer.status_code >= 300 and body is not None:
+        text = body.decode("utf-8", errors="replace")
+        body = state.session.settings.credential.mask(text).encode()
+    return Response(
+        answer.status_code, answer.headers, body, size=answer.size, intercepted=answer.intercepted
+    )
+
+
+def _connection_error(cause: Exception, state: _State[Any]) -> APIConnectionError:
+    settings = state.session.settings
     said = settings.credential.mask(str(cause)) or type(cause).__name__
     where = settings.base_url
-    if isinstance(cause, httpx.ConnectTimeout):
-        return APITimeoutError(f"No connection to {where} in time ({said}). Check the network and base_url.")
-    if isinstance(cause, httpx.PoolTimeout):
-        return APITimeoutError(
-            "No connection of the client's pool came free in time: too many calls at once."
-        )
     if isinstance(cause, httpx.TimeoutException):
-        return APITimeoutError(f"{where} did not answer in time ({said}).")
+        if not state.allows(0):
+            return state.late()
+        return APITimeoutError(_TIMED_OUT.get(type(cause), _NO_ANSWER).format(where=where, said=said))
     if isinstance(cause, httpx.ProtocolError | httpx.StreamError):
         return APIProtocolError(f"{where} sent an answer that is cut short or no HTTP: {said}")
     if isinstance(cause, httpx.ProxyError):
@@ -221,7 +393,14 @@ def _connection_error(cause: Exception, settings: Settings) -> APIConnectionErro
     return APIConnectionError(f"No connection to {where}: {said}. Check the network, DNS and base_url.")
 
 
-def _drop_tracebacks(*errors: BaseException | None) -> None:
+_NO_ANSWER = "{where} did not answer in time ({said})."
+_TIMED_OUT: dict[type[Exception], str] = {
+    httpx.ConnectTimeout: "No connection to {where} in time ({said}). Check the network and base_url.",
+    httpx.PoolTimeout: "No connection of the client's pool came free in time: too many calls at once.",
+}
+
+
+def drop_tracebacks(*errors: BaseException | None) -> None:
     """Drop the frames of causes: those inside httpcore hold the headers as sent, the key among them."""
     left = [error for error in errors if error is not None]
     seen: set[int] = set()
@@ -231,4 +410,30 @@ def _drop_tracebacks(*errors: BaseException | None) -> None:
             continue
         seen.add(id(error))
         error.__traceback__ = None
-        left += [next_ for next_ in (error.__cause__, error.__context__) if next_ is not None]
+        left += [chained for chained in (error.__cause__, error.__context__) if chained is not None]
+
+
+def download(
+    invoice_id: int, target: str | os.PathLike[str], session: Session, *, overwrite: bool
+) -> Flow[Path]:
+    """Download a document to a file, whole or not at all."""
+    operation = _operations.download(invoice_id)
+    folder = yield Step(Block(lambda: names_folder(target)))
+    path = Path(target)
+    if folder:
+        # The number is what people look for, and no header is documented to name it.
+        path /= pdf_name((yield from call(_operations.get(invoice_id), session)))
+    sink: PartFile = yield Step(Block(lambda: PartFile(path, overwrite=overwrite)))
+    try:
+        yield from call(operation, session, sink)
+        done: Path = yield Step(Block(sink.commit))
+        return done
+    finally:
+        sink.discard()
+
+
+def download_bytes(invoice_id: int, session: Session) -> Flow[bytes]:
+    """Download a document into memory."""
+    memory = _Memory()
+    yield from call(_operations.download(invoice_id), session, memory)
+    return memory.getvalue()

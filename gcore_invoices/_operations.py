@@ -7,14 +7,16 @@ client runs here; openapi/README.md says why. It is imported when it is first us
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import httpx
 import msgspec
 from attrs import field, frozen
 
-from gcore_invoices._config import TIMEOUT, Settings
 from gcore_invoices._problem import read_problem
 from gcore_invoices.errors import (
     APIResponseValidationError,
@@ -27,13 +29,16 @@ from gcore_invoices.errors import (
     UsageError,
     class_for_status,
 )
+from gcore_invoices.events import Call
 from gcore_invoices.models import Invoice, Page, decode_invoice, decode_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gcore_invoices._config import Settings
     from gcore_invoices._transport import Credential
     from gcore_invoices.ordering import Order, SortTerm
+    from gcore_invoices.plugins.retries import RetryPolicy
     from gcore_invoices.query import InvoiceQuery
 
 T_co = TypeVar("T_co", covariant=True)
@@ -49,13 +54,17 @@ _ARGUMENTS = {"billing_period_from": "billing_period_from_from", "billing_period
 class Answer:
     """One complete answer of the API, decoded from its transfer and content encodings.
 
-    `body` holds the bytes, or the beginning of them for an error status; of a document only what checks need.
+    `body` holds the bytes, or the beginning of them for an error status; of a document that was streamed
+    elsewhere, only what checks need. `size` counts all bytes that were read.
     """
 
     status_code: int
     # An answer may echo the key, and error trackers show the repr of every local.
     headers: httpx.Headers = field(repr=False)
     body: bytes = field(repr=False)
+    size: int = field(default=0, kw_only=True)
+    streamed: bool = field(default=False, kw_only=True)
+    intercepted: bool = field(default=False, kw_only=True)
 
 
 @frozen
@@ -64,19 +73,42 @@ class Operation(Generic[T_co]):
 
     name: str
     accept: str
+    template: str
+    """The path as in the contract."""
     arguments: dict[str, Any]
     """What the generated code makes of the question: method, url, params."""
     read: Callable[[Answer], T_co]
     """Reads the answer of a 200; raises `_Unreadable` or a `msgspec` error if it cannot."""
 
-    def request(self, settings: Settings) -> httpx.Request:
-        """The request, without the key."""
+    def request(self, settings: Settings, timeout: dict[str, float | None]) -> httpx.Request:
+        """The request, without the key.
+
+        Args:
+            settings: What the client was configured with.
+            timeout: Seconds by phase, as httpx keeps them: connect, read, write, pool.
+        """
         return httpx.Request(
             self.arguments["method"].upper(),
-            f"{settings.base_url}{self.arguments['url']}",
+            self.url(settings),
             params=self.arguments.get("params"),
             headers=settings.headers | {"Accept": self.accept},
-            extensions={"timeout": TIMEOUT.as_dict()},
+            extensions={"timeout": timeout},
+        )
+
+    def url(self, settings: Settings) -> str:
+        """The address, without the query."""
+        return f"{settings.base_url}{self.arguments['url']}"
+
+    def describe(self, settings: Settings, retry: RetryPolicy) -> Call:
+        """The call that hooks are told of."""
+        return Call(
+            id=token_hex(8),
+            operation=self.name,
+            method=self.arguments["method"].upper(),
+            url=self.url(settings),
+            template=self.template,
+            params={name: str(value) for name, value in self.arguments.get("params", {}).items()},
+            retry=retry,
         )
 
     def decode(self, answer: Answer, credential: Credential) -> T_co:
@@ -119,7 +151,8 @@ def list_page(
             invoices=tuple(page.results), count=page.count, offset=offset, has_next=page.next is not None
         )
 
-    return Operation("list", _JSON, list_erp_invoices._get_kwargs(**arguments), read)  # noqa: SLF001
+    asked = list_erp_invoices._get_kwargs(**arguments)  # noqa: SLF001
+    return Operation("list", _JSON, asked["url"], asked, read)
 
 
 def get(invoice_id: int) -> Operation[Invoice]:
@@ -130,12 +163,12 @@ def get(invoice_id: int) -> Operation[Invoice]:
     """
     from gcore_erp_api.api.erp_invoices import get_erp_invoice  # noqa: PLC0415 - loaded when used
 
-    arguments = get_erp_invoice._get_kwargs(check_id(invoice_id))  # noqa: SLF001
+    asked = get_erp_invoice._get_kwargs(check_id(invoice_id))  # noqa: SLF001
 
     def read(answer: Answer) -> Invoice:
         return decode_invoice(answer.body)
 
-    return Operation("get", _JSON, arguments, read)
+    return Operation("get", _JSON, _template(asked, invoice_id), asked, read)
 
 
 def download(invoice_id: int) -> Operation[None]:
@@ -146,8 +179,14 @@ def download(invoice_id: int) -> Operation[None]:
     """
     from gcore_erp_api.api.erp_invoices import download_erp_invoice  # noqa: PLC0415 - loaded when used
 
-    arguments = download_erp_invoice._get_kwargs(check_id(invoice_id))  # noqa: SLF001
-    return Operation("download", f"{_PDF}, {_JSON};q=0.5", arguments, _check_pdf)
+    asked = download_erp_invoice._get_kwargs(check_id(invoice_id))  # noqa: SLF001
+    accept = f"{_PDF}, {_JSON};q=0.5"
+    return Operation("download", accept, _template(asked, invoice_id), asked, _check_pdf)
+
+
+def _template(asked: dict[str, Any], invoice_id: int) -> str:
+    path: str = asked["url"]
+    return path.replace(f"/{invoice_id}", "/{id}")
 
 
 def check_id(invoice_id: object) -> int:
@@ -211,7 +250,34 @@ def _status_error(answer: Answer, credential: Credential) -> APIStatusError:
             for name, messages in problem.fields.items()
         },
         body=credential.mask(_text(answer)),
+        retry_after=_retry_after(answer.headers),
     )
+
+
+def _retry_after(headers: httpx.Headers) -> float | None:
+    """Seconds the API asks to wait: `retry-after-ms`, or `Retry-After` (RFC 9110, 10.2.3) in either form.
+
+    None if it does not ask, or in no form that is understood.
+    """
+    milliseconds = _number(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    asked = headers.get("retry-after", "")
+    seconds = _number(asked)
+    if seconds is not None:
+        return seconds
+    try:
+        until = parsedate_to_datetime(asked)
+        # By the server's own clock, where it tells: ours may be off.
+        now = parsedate_to_datetime(headers["date"]) if "date" in headers else datetime.now(UTC)
+        return max((until - now).total_seconds(), 0.0)
+    except (ValueError, TypeError):
+        return None
+
+
+def _number(text: str) -> float | None:
+    """Digits with an optional fraction; float() alone would take `nan`, `1e9` and `-3` too."""
+    return float(text) if re.fullmatch(r"\s*\d{1,9}(\.\d{1,9})?\s*", text, re.ASCII) else None
 
 
 _ADVICE: dict[type[APIStatusError], str] = {
@@ -254,5 +320,7 @@ def _validation_error(
         message,
         path=place[1] if place else None,
         content_type=content_type,
-        excerpt=credential.mask(_text(answer)[:_EXCERPT]),
+        excerpt=credential.mask(_text(answer))[:_EXCERPT],
+        undecodable=not isinstance(error, msgspec.ValidationError),
+        request_id=answer.headers.get("x-request-id"),
     )

@@ -3,7 +3,7 @@
 InvoicesError
 ├── UsageError (also a ValueError)     bad key, bad id, bad query: before anything is sent
 ├── APIConnectionError                 no connection, or it broke
-│   ├── APITimeoutError                connect, read or pool took too long
+│   ├── APITimeoutError                connect, read, pool, or the call as a whole took too long
 │   └── APIProtocolError               bytes that are not HTTP, a body cut short
 ├── APIStatusError                     the API answered with an error status
 │   ├── BadRequestError                400
@@ -62,7 +62,7 @@ class APIConnectionError(InvoicesError):
 
 
 class APITimeoutError(APIConnectionError):
-    """Connecting, reading, or waiting for a free connection took longer than allowed."""
+    """Connecting, reading, waiting for a free connection, or the whole call took longer than allowed."""
 
 
 class APIProtocolError(APIConnectionError):
@@ -78,6 +78,7 @@ class APIStatusError(InvoicesError):
         detail: What the API said, as one sentence; empty if it said nothing that could be understood.
         fields: What it said of single parameters: name → messages.
         body: The beginning of the body as text, with the key masked.
+        retry_after: Seconds that the API asked to wait, if it did in a form that is understood.
     """
 
     status_code: int
@@ -85,6 +86,7 @@ class APIStatusError(InvoicesError):
     detail: str
     fields: Mapping[str, tuple[str, ...]]
     body: str
+    retry_after: float | None
 
     def __init__(
         self,
@@ -95,8 +97,10 @@ class APIStatusError(InvoicesError):
         detail: str = "",
         fields: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
         body: str = "",
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
+        self.retry_after = retry_after
         self.status_code = status_code
         self.request_id = request_id
         self.detail = detail
@@ -121,13 +125,7 @@ class NotFoundError(APIStatusError):
 
 
 class RateLimitError(APIStatusError):
-    """429: too many requests.
-
-    Attributes:
-        retry_after: Seconds that the API asked to wait, if it said so in a form that is understood.
-    """
-
-    retry_after: float | None = None
+    """429: too many requests; `.retry_after` says how long to wait, if the API said so."""
 
 
 class UnexpectedRedirectError(APIStatusError):
@@ -145,11 +143,15 @@ class APIResponseValidationError(InvoicesError):
         path: Where in the body (`$.results[3].amount_total`), if one place can be named.
         content_type: The answer's media type, as sent.
         excerpt: The beginning of the body as text, with the key masked.
+        undecodable: Whether it is no JSON, or no whole PDF, at all; a repeated request may bring one.
+        request_id: What to quote to support, if the answer named it.
     """
 
     path: str | None
     content_type: str | None
     excerpt: str
+    undecodable: bool
+    request_id: str | None
 
     def __init__(
         self,
@@ -158,8 +160,12 @@ class APIResponseValidationError(InvoicesError):
         path: str | None = None,
         content_type: str | None = None,
         excerpt: str = "",
+        undecodable: bool = False,
+        request_id: str | None = None,
     ) -> None:
         super().__init__(message)
+        self.undecodable = undecodable
+        self.request_id = request_id
         self.path = path
         self.content_type = content_type
         self.excerpt = excerpt

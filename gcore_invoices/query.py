@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from attrs import Attribute, field, fields, frozen
 
+from gcore_invoices._checks import number
 from gcore_invoices.errors import UsageError, unknown_name
 from gcore_invoices.models import MoveType, PaymentState
 from gcore_invoices.ordering import Order, SortTerm
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 MAX_PAGE_SIZE = 100
 """The API serves no more rows a page (API reference)."""
 
-_INT32 = range(-(2**31), 2**31)
+_int32 = number(-(2**31), 2**31 - 1, whole=True, optional=True)
 
 
 def _date(_: object, attribute: Attribute[Any], value: object) -> None:
@@ -26,20 +27,6 @@ def _date(_: object, attribute: Attribute[Any], value: object) -> None:
         return
     hint = "drop the time with .date()" if isinstance(value, dt.datetime) else "e.g. date(2026, 1, 31)"
     raise UsageError(f"{attribute.name} takes a datetime.date, not {value!r}: {hint}.")
-
-
-def _integer(minimum: int | None = None, maximum: int | None = None) -> Callable[..., None]:
-    def check(_: object, attribute: Attribute[Any], value: object) -> None:
-        if value is None and attribute.default is None:
-            return
-        # A bool is an int to isinstance; as a client id or an offset it is a mistake.
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise UsageError(f"{attribute.name} takes an integer, not {value!r}.")
-        if (minimum is not None and value < minimum) or (maximum is not None and value > maximum):
-            bounds = f"{minimum} or more" if maximum is None else f"from {minimum} to {maximum}"
-            raise UsageError(f"{attribute.name} takes an integer {bounds}, not {value}.")
-
-    return check
 
 
 def _known_member(enum: type[MoveType | PaymentState]) -> Callable[..., None]:
@@ -110,14 +97,14 @@ class InvoiceQuery:
     billing_period_to: dt.date | None = field(default=None, validator=_date)
     invoice_date_from: dt.date | None = field(default=None, validator=_date)
     invoice_date_to: dt.date | None = field(default=None, validator=_date)
-    client_id: int | None = field(default=None, validator=_integer(_INT32.start, _INT32.stop - 1))
-    payer_id: int | None = field(default=None, validator=_integer())
+    client_id: int | None = field(default=None, validator=_int32)
+    payer_id: int | None = field(default=None, validator=number(whole=True, optional=True))
     currency: str | None = field(default=None, converter=_upper, validator=_currency)
     move_type: MoveType | None = field(default=None, validator=_known_member(MoveType))
     payment_state: PaymentState | None = field(default=None, validator=_known_member(PaymentState))
     order_by: Order = field(default=None, converter=_order)
-    page_size: int = field(default=MAX_PAGE_SIZE, validator=_integer(1, MAX_PAGE_SIZE))
-    offset: int = field(default=0, validator=_integer(0))
+    page_size: int = field(default=MAX_PAGE_SIZE, validator=number(1, MAX_PAGE_SIZE, whole=True))
+    offset: int = field(default=0, validator=number(0, whole=True))
 
     def __attrs_post_init__(self) -> None:
         for name in ("billing_period", "invoice_date"):

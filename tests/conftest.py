@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import support
 
+from gcore_invoices import RetryPolicy
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -33,6 +35,7 @@ def make_client(flavour: str) -> Iterator[Callable[..., support.Client]]:
             options["transport"] = wire
         if not options.keys() & {"api_key", "bearer_token"}:
             options["api_key"] = support.KEY
+        options.setdefault("retry", RetryPolicy(attempts=1))
         made.append(support.Client(flavour, **options))
         return made[-1]
 

@@ -1,0 +1,1 @@
+"""The plugin manager, and the plugins every client starts with."""

@@ -1,0 +1,10 @@
+"""The plugins every client starts with, in the order they are called."""
+
+from __future__ import annotations
+
+from gcore_invoices.plugins.retries import Retries
+
+
+def built_in_plugins() -> dict[str, object]:
+    """New instances, for one client, by the names they are blocked by."""
+    return {"retries": Retries()}
