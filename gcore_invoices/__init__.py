@@ -20,12 +20,13 @@ from gcore_invoices.errors import (
     UnexpectedRedirectError,
     UsageError,
 )
-from gcore_invoices.events import Attempt, Call, Response, RetryDecision, Walk, WalkReport
+from gcore_invoices.events import Attempt, Call, Checkpoint, Response, RetryDecision, Walk, WalkReport
 from gcore_invoices.hookspecs import hookimpl
 from gcore_invoices.models import Invoice, MoveType, Page, PaymentState
 from gcore_invoices.ordering import Order, SortKey, SortTerm
 from gcore_invoices.pagination import AsyncInvoicePager, InvoicePager
 from gcore_invoices.plugins.manager import PluginInfo
+from gcore_invoices.plugins.ratelimit import RateLimit
 from gcore_invoices.plugins.retries import RetryPolicy
 from gcore_invoices.query import InvoiceQuery, QueryFields
 
@@ -41,6 +42,7 @@ __all__ = [
     "AuthenticationError",
     "BadRequestError",
     "Call",
+    "Checkpoint",
     "InternalServerError",
     "Invoice",
     "InvoicePager",
@@ -56,6 +58,7 @@ __all__ = [
     "PermissionDeniedError",
     "PluginInfo",
     "QueryFields",
+    "RateLimit",
     "RateLimitError",
     "Response",
     "RetryDecision",

@@ -36,7 +36,9 @@ class Body:
     def __init__(self, encoding: str, sink: Sink, *, limit: int, cut: bool = False) -> None:
         encoding = encoding.strip().lower()
         if encoding not in {"", "identity", "gzip", "x-gzip"}:
-            raise APIProtocolError(f"The answer is compressed with {encoding!r}, which was not asked for.")
+            raise APIProtocolError(
+                f"The answer is compressed with {encoding[:50]!r}, which was not asked for."
+            )
         self._gzip = zlib.decompressobj(_GZIP) if encoding.endswith("gzip") else None
         self._sink = sink
         self._limit = limit

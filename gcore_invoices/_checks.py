@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from gcore_invoices.errors import UsageError
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from attrs import Attribute
 
 
-def is_number(value: object, *, whole: bool = False) -> bool:
+def is_number(value: object, *, whole: bool = False) -> TypeGuard[float]:
     """Whether this is a finite number. To isinstance a bool is an int; as a count it is a mistake."""
     if isinstance(value, bool):
         return False
@@ -39,7 +39,8 @@ def number(
     """
     bounds = ""
     if maximum is not None:
-        bounds = f" from {minimum} to {maximum}"
+        lowest = f"from {minimum} to" if above is None else f"above {above}, at most"
+        bounds = f" {lowest} {maximum}"
     elif minimum is not None:
         bounds = f" of {minimum} or more"
     elif above is not None:

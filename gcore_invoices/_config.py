@@ -22,6 +22,11 @@ SortParameter = Literal["ordering", "order_by"]
 one prefers `order_by`."""
 
 
+# poll() counts milliseconds in 31 bits.
+_MAX_SECONDS = 2_000_000
+_seconds = number(above=0, maximum=_MAX_SECONDS, optional=True)
+
+
 @frozen(kw_only=True)
 class Timeouts:
     """How long a call may take, in seconds. None is no limit.
@@ -34,14 +39,14 @@ class Timeouts:
         deadline: The call as a whole: every attempt, its body, and the waits in between.
 
     Raises:
-        UsageError: A value is no positive number.
+        UsageError: A value is no number above 0, or more than two million.
     """
 
-    connect: float | None = field(default=5.0, validator=number(above=0, optional=True))
-    read: float | None = field(default=30.0, validator=number(above=0, optional=True))
-    write: float | None = field(default=30.0, validator=number(above=0, optional=True))
-    pool: float | None = field(default=30.0, validator=number(above=0, optional=True))
-    deadline: float | None = field(default=120.0, validator=number(above=0, optional=True))
+    connect: float | None = field(default=5.0, validator=_seconds)
+    read: float | None = field(default=30.0, validator=_seconds)
+    write: float | None = field(default=30.0, validator=_seconds)
+    pool: float | None = field(default=30.0, validator=_seconds)
+    deadline: float | None = field(default=120.0, validator=_seconds)
 
     def within(self, left: float | None) -> dict[str, float | None]:
         """The limits by phase as httpx keeps them, none longer than the seconds that are left."""
@@ -109,7 +114,8 @@ def _base_url(given: str | None) -> httpx.URL:
     text = given if given is not None else os.environ.get("GCORE_BASE_URL") or DEFAULT_BASE_URL
     try:
         url = httpx.URL(text)
-    except (httpx.InvalidURL, TypeError) as error:
+        check_host(url)
+    except (httpx.InvalidURL, TypeError, ValueError) as error:
         raise UsageError(f"{name} is no URL: {text!r} ({error}).") from None
     if url.userinfo or url.query or url.fragment:
         raise UsageError(f"{name} takes scheme, host, port and path alone, without user, query or fragment.")
@@ -119,6 +125,15 @@ def _base_url(given: str | None) -> httpx.URL:
             f"loopback (127.0.0.1, localhost) alone. Given: {text!r}."
         )
     return url.copy_with(path=url.path.rstrip("/"))
+
+
+def check_host(url: httpx.URL) -> None:
+    """Refuse a host that the system's look-up would choke on.
+
+    Raises:
+        ValueError: A part of the name is empty or longer than 63 characters.
+    """
+    url.raw_host.decode("ascii").encode("idna")
 
 
 def is_loopback(host: str) -> bool:

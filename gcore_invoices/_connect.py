@@ -5,22 +5,26 @@ from __future__ import annotations
 import os
 import ssl
 import threading
-from typing import TYPE_CHECKING, Generic, TypeVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
-from attrs import frozen
+from attrs import field, frozen
 
-from gcore_invoices._config import is_loopback
+from gcore_invoices._config import check_host, is_loopback
+from gcore_invoices._deadline import PatientSocket
+from gcore_invoices._transport import AsyncKeyTransport, KeyTransport
 from gcore_invoices.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-HttpT = TypeVar("HttpT", httpx.Client, httpx.AsyncClient)
+TransportT = TypeVar("TransportT", KeyTransport, AsyncKeyTransport)
 
 ClientCert = str | os.PathLike[str] | tuple[str | os.PathLike[str], str | os.PathLike[str]]
 
+_WITH_POOL = (httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 # One connection for each page of the widest window, and some to spare for single calls.
 _LIMITS = httpx.Limits(max_connections=40, max_keepalive_connections=40)
 
@@ -36,19 +40,20 @@ class Network:
         client_cert: A file with certificate and key, or two files.
     """
 
-    proxy: str | httpx.Proxy | None
+    # Either may hold a password, and error trackers show the repr of every local.
+    proxy: str | httpx.Proxy | None = field(repr=False)
     trust_env: bool
     ca_bundle: str | os.PathLike[str] | None
     client_cert: ClientCert | None
 
     def sync_transport(self, base_url: httpx.URL) -> httpx.HTTPTransport:
         """A transport for the sync client."""
-        with _UsageErrors():
+        with _usage_errors(_PROXY):
             return httpx.HTTPTransport(verify=self._tls(), proxy=self._proxy_for(base_url), limits=_LIMITS)
 
     def async_transport(self, base_url: httpx.URL) -> httpx.AsyncHTTPTransport:
         """A transport for the async client."""
-        with _UsageErrors():
+        with _usage_errors(_PROXY):
             return httpx.AsyncHTTPTransport(
                 verify=self._tls(), proxy=self._proxy_for(base_url), limits=_LIMITS
             )
@@ -66,79 +71,138 @@ class Network:
 
     def _tls(self) -> ssl.SSLContext:
         """Always verifying: no setting of the environment switches that off."""
-        if self.ca_bundle is None:
-            context = httpx.create_ssl_context(trust_env=self.trust_env)
-        else:
-            context = ssl.create_default_context(cafile=os.fspath(self.ca_bundle))
+        context = self._roots()
         if self.client_cert is not None:
-            parts = self.client_cert if isinstance(self.client_cert, tuple) else (self.client_cert,)
-            context.load_cert_chain(*parts)
+            with _usage_errors(f"client_cert {self.client_cert}"):
+                both = self.client_cert if isinstance(self.client_cert, tuple) else (self.client_cert, None)
+                # Without a function for the password OpenSSL would ask for one at the terminal.
+                context.load_cert_chain(both[0], both[1], password=_no_password)
         return context
 
-    def _proxy_for(self, base_url: httpx.URL) -> str | httpx.Proxy | None:
+    def _roots(self) -> ssl.SSLContext:
+        if self.ca_bundle is None:
+            names = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+            said = [f"{name}={os.environ[name]}" for name in names if os.environ.get(name)]
+            with _usage_errors(" or ".join(said) or "The installed package certifi"):
+                return httpx.create_ssl_context(trust_env=self.trust_env)
+        with _usage_errors(f"ca_bundle {self.ca_bundle}"):
+            return ssl.create_default_context(cafile=os.fspath(self.ca_bundle))
+
+    def _proxy_for(self, base_url: httpx.URL) -> httpx.Proxy | None:
+        given = self.proxy if self.proxy is not None else self._proxy_from_environment(base_url)
+        if given is None:
+            return None
+        proxy = given if isinstance(given, httpx.Proxy) else httpx.Proxy(given)
+        if not proxy.url.host:
+            raise UsageError(f"{_PROXY} cannot be used: it names no host.")
+        check_host(proxy.url)
+        if base_url.scheme == "http" and not is_loopback(proxy.url.host):
+            raise UsageError(
+                f"base_url is {base_url}, without TLS: the proxy would read the key. "
+                "Leave proxy out, or use one on loopback."
+            )
+        if proxy.url.scheme != "https" or proxy.ssl_context is not None:
+            return proxy
+        roots = self._roots()
+        roots.sslsocket_class = PatientSocket
+        return httpx.Proxy(proxy.url, ssl_context=roots, auth=proxy.auth, headers=proxy.headers)
+
+    def _proxy_from_environment(self, base_url: httpx.URL) -> str | None:
         # A key for this machine's own loopback is no proxy's business.
-        if self.proxy is not None or not self.trust_env or is_loopback(base_url.host):
-            return self.proxy
-        if proxy_bypass(base_url.host):
+        if not self.trust_env or is_loopback(base_url.host):
+            return None
+        port = base_url.port or 443
+        if proxy_bypass(base_url.host) or proxy_bypass(f"{base_url.host}:{port}"):
             return None
         proxies = getproxies()
         found = proxies.get(base_url.scheme) or proxies.get("all")
         return found if found is None or "://" in found else f"http://{found}"
 
 
-class _UsageErrors:
+_PROXY = "proxy (or HTTPS_PROXY, ALL_PROXY)"
+
+
+@contextmanager
+def _usage_errors(what: str) -> Iterator[None]:
     """Turns what a wrong file or proxy raises into an error that says which argument it was."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):  # ssl.SSLError is one
-            raise UsageError(f"ca_bundle or client_cert cannot be read: {error}.") from None
-        if isinstance(error, ValueError | ImportError | httpx.InvalidURL):
-            raise UsageError(f"proxy (or HTTPS_PROXY, ALL_PROXY) cannot be used: {error}.") from None
+    try:
+        yield
+    except UsageError:
+        raise
+    except (OSError, ValueError, TypeError, ImportError, httpx.InvalidURL) as error:
+        raise UsageError(f"{what} cannot be used: {error}.") from None
 
 
-class Connection(Generic[HttpT]):
+def _no_password() -> str:
+    raise UsageError(
+        "The key of client_cert is encrypted: give one that is not, or a transport that knows the password."
+    )
+
+
+class Connection(Generic[TransportT]):
     """The pool of a client, shared with all its views. After a fork the child gets a fresh one.
 
     Args:
-        make: Makes the httpx client.
+        make: Makes a transport with a pool.
     """
 
-    def __init__(self, make: Callable[[], HttpT]) -> None:
-        self._make: Callable[[], HttpT] = make
-        self.closed = threading.Event()
-        """Set when the client is closed; what waits on it wakes up."""
-        self._of_parents: list[HttpT] = []
-        self._start()
-
-    def _start(self) -> None:
-        self._pid = os.getpid()
-        self.lock = threading.Lock()
-        """Held while a token is renewed."""
-        self._http: HttpT = self._make()
+    def __init__(self, make: Callable[[], TransportT]) -> None:
+        self._make: Callable[[], TransportT] = make
+        self.closed = False
+        self.running: set[Any] = set()
+        """What ends the calls that are under way when the client is closed."""
+        self._after_fork = threading.Lock()
+        self._own: _Own[TransportT] = _Own(os.getpid(), make(), threading.Lock())
+        self._of_parents: list[_Own[TransportT]] = []
 
     @property
-    def http(self) -> HttpT:
-        """The open httpx client.
+    def transport(self) -> TransportT:
+        """The transport to send with.
 
         Raises:
             UsageError: The client is closed.
         """
-        if self.closed.is_set():
+        if self.closed:
             raise closed_error()
-        if self._pid != os.getpid():
-            # The parent's sockets are the parent's: kept from the garbage collector, which would close them,
-            # and never used.
-            self._of_parents.append(self._http)
-            self._start()
-        return self._http
+        return self._current().transport
 
-    def end(self) -> HttpT | None:
+    @property
+    def lock(self) -> threading.Lock:
+        """Held while a token is renewed."""
+        return self._current().lock
+
+    def _current(self) -> _Own[TransportT]:
+        if self._own.pid != os.getpid():
+            with self._after_fork:
+                if self._own.pid != os.getpid():
+                    # The parent's sockets are the parent's: kept from the garbage collector, which would
+                    # close them, and never used.
+                    self._of_parents.append(self._own)
+                    self.running.clear()
+                    self._own = _Own(os.getpid(), self._anew(), threading.Lock())
+        return self._own
+
+    def _anew(self) -> TransportT:
+        made = self._make()
+        if made.inner is self._own.transport.inner and isinstance(made.inner, _WITH_POOL):
+            raise UsageError(
+                "A transport that was given cannot be shared with a child process: make one there."
+            )
+        return made
+
+    def end(self) -> TransportT | None:
         """Let nobody use the pool from now on; returns what is to be closed, if it is this process's own."""
-        self.closed.set()
-        return self._http if self._pid == os.getpid() else None
+        self.closed = True
+        return self._own.transport if self._own.pid == os.getpid() else None
+
+
+@frozen
+class _Own(Generic[TransportT]):
+    """What belongs to one process."""
+
+    pid: int
+    transport: TransportT
+    lock: threading.Lock
 
 
 def closed_error() -> UsageError:

@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from gcore_invoices.errors import UsageError
 
@@ -43,20 +43,26 @@ class PartFile:
     Args:
         target: The file to make; its folder is made if it is missing.
         overwrite: Whether a file that is there may be replaced.
-
-    Raises:
-        UsageError: The target is there and may not be replaced.
-        OSError: The folder cannot be made or written to.
     """
+
+    _file: BinaryIO
 
     def __init__(self, target: Path, *, overwrite: bool) -> None:
         self._target = target
         self._overwrite = overwrite
-        if not overwrite and target.exists():
-            raise _is_there(target)
-        target.parent.mkdir(parents=True, exist_ok=True)
         # Not tempfile: its files are private to the user, and this one becomes an ordinary file.
-        self._part = target.with_name(f".{target.name[:_MAX_STEM]}.{secrets.token_hex(4)}.part")
+        self._part = target.with_name(f".gcore-invoices-{secrets.token_hex(8)}.part")
+
+    def open(self) -> None:
+        """Make the temporary file. Blocks. Whatever comes of it, `discard` cleans up.
+
+        Raises:
+            UsageError: The target is there and may not be replaced.
+            OSError: The folder cannot be made or written to.
+        """
+        if not self._overwrite and self._target.exists():
+            raise _is_there(self._target)
+        self._target.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._part.open("xb")
 
     def write(self, data: bytes) -> None:
@@ -94,11 +100,10 @@ class PartFile:
 
     def discard(self) -> None:
         """Remove the temporary file, if it is still there."""
-        try:
+        with contextlib.suppress(AttributeError, OSError):
             self._file.close()  # flushes, and so can fail on a full disk
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                self._part.unlink()
+        with contextlib.suppress(FileNotFoundError):
+            self._part.unlink()
 
 
 def _is_there(target: Path) -> UsageError:

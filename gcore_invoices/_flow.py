@@ -10,8 +10,9 @@ drivers in client.py do it, one with threads and one with asyncio; no rule of a 
 
 from __future__ import annotations
 
+import ssl
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
@@ -27,6 +28,7 @@ from gcore_invoices._operations import Answer, Operation
 from gcore_invoices.errors import (
     APIConnectionError,
     APIProtocolError,
+    APIResponseValidationError,
     APIStatusError,
     APITimeoutError,
     AuthenticationError,
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     import os
 
     from gcore_invoices._config import Settings, Timeouts
+    from gcore_invoices._transport import Credential
     from gcore_invoices.plugins.manager import Hooks
     from gcore_invoices.plugins.retries import RetryPolicy
 
@@ -97,6 +100,7 @@ class Session:
     hooks: Hooks
     timeouts: Timeouts
     retry: RetryPolicy
+    concurrency: int = 4
 
 
 class DocumentSink(Sink, Protocol):
@@ -127,12 +131,17 @@ class Reader:
     def answer(self, *, intercepted: bool = False) -> Answer:
         """The answer, once the body has ended."""
         self.body.end()
+        return self.so_far(intercepted=intercepted)
+
+    def so_far(self, *, intercepted: bool = False) -> Answer:
+        """The answer as far as it has come."""
         return Answer(
             self._status_code,
             self._headers,
             self._edges.kept if self._edges else self._kept.getvalue(),
             size=self.body.size,
             streamed=self._edges is not None,
+            cut=self.body.full,
             intercepted=intercepted,
         )
 
@@ -163,19 +172,28 @@ class _Memory(BytesIO):
 class _State(Generic[T]):
     """What one call knows of itself."""
 
-    def __init__(self, operation: Operation[T], session: Session, document: DocumentSink | None) -> None:
+    def __init__(
+        self, operation: Operation[T], session: Session, document: DocumentSink | None, began: float | None
+    ) -> None:
         self.operation = operation
         self.session = session
         self.document = document
         self.call = operation.describe(session.settings, session.retry)
         self.attempts = 0
         self.renewed = False
-        self._started = time.monotonic()
+        self._reader: Reader | None = None
+        self._started = time.monotonic() if began is None else began
         limit = session.timeouts.deadline
         self.deadline = None if limit is None else self._started + limit
 
+    def open(self, status_code: int, headers: httpx.Headers) -> Reader:
+        """Begin to read an answer."""
+        self._reader = Reader(status_code, headers, self.document)
+        return self._reader
+
     def next_attempt(self) -> Attempt:
         self.attempts += 1
+        self._reader = None
         elapsed = time.monotonic() - self._started
         return Attempt(number=self.attempts, elapsed=elapsed, left=self.left())
 
@@ -194,6 +212,19 @@ class _State(Generic[T]):
             f"{self.operation.name} did not finish within its deadline of {limit} seconds."
         )
 
+    def failure(self, error: InvoicesError) -> _Failure:
+        """An attempt that got no whole answer: the error is told what had come of it."""
+        credential = self.session.settings.credential
+        if self._reader is not None:
+            answer = self._reader.so_far()
+            error.request_id = _operations.request_id(answer.headers, credential)
+            if isinstance(error, APIResponseValidationError):
+                error.content_type = answer.headers.get("content-type")
+                error.excerpt = _operations.excerpt(answer, credential)
+        error.args = tuple(credential.mask(str(value)) for value in error.args)
+        clean(error, credential)
+        return _Failure(error)
+
     def tell(self, error: InvoicesError) -> None:
         error.operation = self.operation.name
         error.attempts = self.attempts
@@ -207,13 +238,22 @@ class _Failure:
     error: InvoicesError
 
 
-def call(operation: Operation[T], session: Session, document: DocumentSink | None = None) -> Flow[T]:
+def call(
+    operation: Operation[T],
+    session: Session,
+    document: DocumentSink | None = None,
+    *,
+    began: float | None = None,
+    told: Callable[[InvoicesError | None, float], None] | None = None,
+) -> Flow[T]:
     """Make one call.
 
     Args:
         operation: What to ask.
         session: What the client shares.
         document: Where the answer's document goes, if it is one.
+        began: The `time.monotonic()` that the deadline counts from, if not from now.
+        told: Is told how each attempt went and when, by `time.monotonic()`, it began.
 
     Raises:
         APIStatusError: The API answered with an error status.
@@ -222,27 +262,31 @@ def call(operation: Operation[T], session: Session, document: DocumentSink | Non
         UsageError: The bearer token's function gave something that is no token, or a plugin's hook
             returned something that is no answer to it.
     """
-    state = _State(operation, session, document)
+    state = _State(operation, session, document, began)
     try:
         if session.hooks.call_context is None:
-            return (yield from _attempts(state))
+            return (yield from _attempts(state, told))
         with session.hooks.around(state.call):
-            return (yield from _attempts(state))
+            return (yield from _attempts(state, told))
     except InvoicesError as error:
         state.tell(error)
-        drop_tracebacks(error.__cause__, error.__context__)
+        for chained in (error.__cause__, error.__context__):
+            clean(chained, session.settings.credential)
         raise
 
 
-def _attempts(state: _State[T]) -> Flow[T]:
+def _attempts(state: _State[T], told: Callable[[InvoicesError | None, float], None] | None) -> Flow[T]:
     """Attempts until one succeeds or no more are to be made."""
     credential = state.session.settings.credential
     if credential.renewable and credential.generation == 0:
         yield from _renew(state, 0)
     while True:
         generation = credential.generation
+        began = time.monotonic()
         attempt = state.next_attempt()
         outcome = yield from _attempt(state, attempt)
+        if told:
+            told(outcome.error if isinstance(outcome, _Failure) else None, began)
         if not isinstance(outcome, _Failure):
             return outcome
         state.tell(outcome.error)
@@ -259,6 +303,9 @@ def _renew(state: _State[Any], generation: int) -> Flow[None]:
         yield Step(RenewToken(generation), state.deadline)
     except DeadlinePassed:
         raise state.late() from None
+    except UsageError as error:
+        clean(error, state.session.settings.credential)  # its frames hold what was no token
+        raise
 
 
 def _wait_or_raise(state: _State[Any], attempt: Attempt, error: InvoicesError) -> Flow[None]:
@@ -274,7 +321,14 @@ def _wait_or_raise(state: _State[Any], attempt: Attempt, error: InvoicesError) -
     if hooks.retry_scheduled:
         hooks.retry_scheduled(call=call_, attempt=attempt, error=error, delay=decision.delay)
     if decision.delay:
-        yield Step(Sleep(decision.delay), state.deadline)
+        yield from _sleep(state, decision.delay)
+
+
+def _sleep(state: _State[Any], seconds: float) -> Flow[None]:
+    try:
+        yield Step(Sleep(seconds), state.deadline)
+    except DeadlinePassed:
+        raise state.late() from None
 
 
 def _attempt(state: _State[T], attempt: Attempt) -> Flow[T | _Failure]:
@@ -296,6 +350,7 @@ def _attempt(state: _State[T], attempt: Attempt) -> Flow[T | _Failure]:
         try:
             outcome = state.operation.decode(answer, state.session.settings.credential)
         except InvoicesError as error:
+            clean(error, state.session.settings.credential)
             outcome = _Failure(error)
     elapsed = time.monotonic() - started
     if isinstance(answer, Answer) and (
@@ -327,8 +382,11 @@ def _intercepted(state: _State[Any], request: httpx.Request) -> Answer | _Failur
     headers = httpx.Headers(
         [pair for pair in response.headers.multi_items() if pair[0] != "content-encoding"]
     )
-    reader = Reader(response.status_code, headers, state.document)
-    reader.body.feed(response.body)
+    try:
+        reader = state.open(response.status_code, headers)
+        reader.body.feed(response.body)
+    except InvoicesError as error:
+        return state.failure(error)
     return reader.answer(intercepted=True)
 
 
@@ -345,34 +403,37 @@ def _throttle(state: _State[Any], attempt: Attempt) -> Flow[None]:
     if not state.allows(longest):
         raise state.late()
     if longest:
-        yield Step(Sleep(longest), state.deadline)
+        yield from _sleep(state, longest)
 
 
 def _sent(state: _State[Any], request: httpx.Request) -> Flow[Answer | _Failure]:
     """What the network answers."""
+    if not state.allows(0):
+        return state.failure(state.late())
     try:
-        answer: Answer = yield Step(
-            Send(request, lambda status, headers: Reader(status, headers, state.document)), state.deadline
-        )
-    except UsageError:
+        answer: Answer = yield Step(Send(request, state.open), state.deadline)
+    except UsageError as error:
+        clean(error, state.session.settings.credential)
         raise
     except InvoicesError as error:
-        return _Failure(error)
+        return state.failure(error)
     except DeadlinePassed:
-        return _Failure(state.late())
-    except (httpx.HTTPError, httpx.StreamError) as cause:
-        drop_tracebacks(cause)
+        return state.failure(state.late())
+    except (httpx.HTTPError, httpx.StreamError, ssl.SSLError) as cause:
         broken = _connection_error(cause, state)
         broken.__cause__ = cause
-        return _Failure(broken)
+        return state.failure(broken)
+    except BaseException as error:
+        if not isinstance(error, Exception):  # cancelled or interrupted, deep inside httpcore
+            clean(error, state.session.settings.credential)
+        raise
     return answer
 
 
 def _as_response(answer: Answer, state: _State[Any]) -> Response:
     body = None if answer.streamed else answer.body
-    if answer.status_code >= 300 and body is not None:
-        text = body.decode("utf-8", errors="replace")
-        body = state.session.settings.credential.mask(text).encode()
+    if not 200 <= answer.status_code < 300:
+        body = state.session.settings.credential.mask(answer.text(), cut=answer.cut).encode()
     return Response(
         answer.status_code, answer.headers, body, size=answer.size, intercepted=answer.intercepted
     )
@@ -380,52 +441,100 @@ def _as_response(answer: Answer, state: _State[Any]) -> Response:
 
 def _connection_error(cause: Exception, state: _State[Any]) -> APIConnectionError:
     settings = state.session.settings
-    said = settings.credential.mask(str(cause)) or type(cause).__name__
+    said = settings.credential.mask(_words(cause), limit=_MAX_SAID)
     where = settings.base_url
     if isinstance(cause, httpx.TimeoutException):
         if not state.allows(0):
             return state.late()
         return APITimeoutError(_TIMED_OUT.get(type(cause), _NO_ANSWER).format(where=where, said=said))
-    if isinstance(cause, httpx.ProtocolError | httpx.StreamError):
-        return APIProtocolError(f"{where} sent an answer that is cut short or no HTTP: {said}")
-    if isinstance(cause, httpx.ProxyError):
-        return APIConnectionError(f"The proxy refused to connect to {where}: {said}")
-    return APIConnectionError(f"No connection to {where}: {said}. Check the network, DNS and base_url.")
+    refused = next((each for each in _chain(cause) if isinstance(each, ssl.SSLCertVerificationError)), None)
+    if refused is not None:
+        return APIConnectionError(
+            f"The certificate of {where} is not trusted: {refused.verify_message}. If it is meant to be so, "
+            "pass the certificate of whoever signed it as ca_bundle=."
+        )
+    kind = next((kind for kind in _BROKEN if isinstance(cause, kind)), httpx.ConnectError)
+    error, words = _BROKEN[kind]
+    return error(words.format(where=where, said=said))
 
 
+_MAX_SAID = 300
 _NO_ANSWER = "{where} did not answer in time ({said})."
 _TIMED_OUT: dict[type[Exception], str] = {
     httpx.ConnectTimeout: "No connection to {where} in time ({said}). Check the network and base_url.",
     httpx.PoolTimeout: "No connection of the client's pool came free in time: too many calls at once.",
 }
+_BROKEN: dict[type[Exception], tuple[type[APIConnectionError], str]] = {
+    httpx.LocalProtocolError: (APIProtocolError, "The request to {where} cannot be sent: {said}."),
+    httpx.ProtocolError: (APIProtocolError, "{where} sent an answer that is cut short or no HTTP: {said}"),
+    httpx.StreamError: (APIProtocolError, "{where} sent an answer that is cut short or no HTTP: {said}"),
+    httpx.ProxyError: (APIConnectionError, "The proxy refused to connect to {where}: {said}"),
+    httpx.ReadError: (APIConnectionError, "The connection to {where} broke: {said}."),
+    httpx.WriteError: (APIConnectionError, "The connection to {where} broke: {said}."),
+    ssl.SSLError: (
+        APIConnectionError,
+        "{where} broke off the TLS connection: {said}. Does it want a client_cert?",
+    ),
+    httpx.ConnectError: (
+        APIConnectionError,
+        "No connection to {where}: {said}. Check the network, DNS and base_url.",
+    ),
+}
 
 
-def drop_tracebacks(*errors: BaseException | None) -> None:
-    """Drop the frames of causes: those inside httpcore hold the headers as sent, the key among them."""
-    left = [error for error in errors if error is not None]
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what it came of."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _words(error: Exception) -> str:
+    """What an error says, or what it came of, if it says nothing itself."""
+    return next((str(each) for each in _chain(error) if str(each)), type(error).__name__)
+
+
+def clean(error: BaseException | None, credential: Credential) -> None:
+    """Take out of an error and its causes what may hold the key.
+
+    Frames inside httpcore hold the headers as sent, and a garbled answer may echo them into a message.
+    """
+    left = [error]
     seen: set[int] = set()
     while left:
         error = left.pop()
-        if id(error) in seen:
+        if error is None or id(error) in seen:
             continue
         seen.add(id(error))
         error.__traceback__ = None
-        left += [chained for chained in (error.__cause__, error.__context__) if chained is not None]
+        if not isinstance(error, InvoicesError):
+            error.args = tuple(_masked(value, credential) for value in error.args)
+        if isinstance(error, UnicodeDecodeError):
+            error.object = b""  # the whole body
+        left += [error.__cause__, error.__context__, *getattr(error, "exceptions", ())]
+
+
+def _masked(value: object, credential: Credential) -> object:
+    if isinstance(value, str):
+        return credential.mask(value)
+    return b"" if isinstance(value, bytes) else value
 
 
 def download(
     invoice_id: int, target: str | os.PathLike[str], session: Session, *, overwrite: bool
 ) -> Flow[Path]:
-    """Download a document to a file, whole or not at all."""
+    """Download a document to a file, whole or not at all. One deadline for all of it."""
     operation = _operations.download(invoice_id)
+    began = time.monotonic()
     folder = yield Step(Block(lambda: names_folder(target)))
     path = Path(target)
     if folder:
         # The number is what people look for, and no header is documented to name it.
-        path /= pdf_name((yield from call(_operations.get(invoice_id), session)))
-    sink: PartFile = yield Step(Block(lambda: PartFile(path, overwrite=overwrite)))
+        path /= pdf_name((yield from call(_operations.get(invoice_id), session, began=began)))
+    sink = PartFile(path, overwrite=overwrite)
     try:
-        yield from call(operation, session, sink)
+        yield Step(Block(sink.open))
+        yield from call(operation, session, sink, began=began)
         done: Path = yield Step(Block(sink.commit))
         return done
     finally:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 T_co = TypeVar("T_co", covariant=True)
 
 _EXCERPT = 500
+_MAX_WORD = 200
 _JSON = "application/json"
 _PDF = "application/pdf"
 # The generator removes double underscores.
@@ -55,7 +56,7 @@ class Answer:
     """One complete answer of the API, decoded from its transfer and content encodings.
 
     `body` holds the bytes, or the beginning of them for an error status; of a document that was streamed
-    elsewhere, only what checks need. `size` counts all bytes that were read.
+    elsewhere, only what checks need. `size` counts all bytes that were read, `cut` says that there were more.
     """
 
     status_code: int
@@ -64,7 +65,13 @@ class Answer:
     body: bytes = field(repr=False)
     size: int = field(default=0, kw_only=True)
     streamed: bool = field(default=False, kw_only=True)
+    cut: bool = field(default=False, kw_only=True)
     intercepted: bool = field(default=False, kw_only=True)
+
+    def text(self, limit: int | None = None) -> str:
+        """The body, or its first characters."""
+        # No character has more than four bytes.
+        return self.body[: limit and limit * 4].decode("utf-8", errors="replace")[:limit]
 
 
 @frozen
@@ -224,12 +231,16 @@ def _check_pdf(answer: Answer) -> None:
         raise _Unreadable("Expected a whole PDF, which ends in %%EOF")
 
 
-def _text(answer: Answer) -> str:
-    return answer.body.decode("utf-8", errors="replace")
+def request_id(headers: httpx.Headers, credential: Credential, named: str | None = None) -> str | None:
+    """What to quote to support: as the body named it, or the head."""
+    found = named or headers.get("x-request-id")
+    return credential.mask(found, limit=_MAX_WORD) if found else None
 
 
 def _status_error(answer: Answer, credential: Credential) -> APIStatusError:
-    problem = read_problem(_text(answer))
+    text = credential.mask(answer.text(), cut=answer.cut)
+    # Masked once more: what was understood is unescaped.
+    problem = read_problem(text)
     detail = credential.mask(problem.detail)
     cls = class_for_status(answer.status_code)
     try:
@@ -243,13 +254,13 @@ def _status_error(answer: Answer, credential: Credential) -> APIStatusError:
     return cls(
         message,
         status_code=answer.status_code,
-        request_id=problem.request_id or answer.headers.get("x-request-id"),
+        request_id=request_id(answer.headers, credential, problem.request_id),
         detail=detail,
         fields={
             credential.mask(name): tuple(map(credential.mask, messages))
             for name, messages in problem.fields.items()
         },
-        body=credential.mask(_text(answer)),
+        body=text,
         retry_after=_retry_after(answer.headers),
     )
 
@@ -271,7 +282,7 @@ def _retry_after(headers: httpx.Headers) -> float | None:
         # By the server's own clock, where it tells: ours may be off.
         now = parsedate_to_datetime(headers["date"]) if "date" in headers else datetime.now(UTC)
         return max((until - now).total_seconds(), 0.0)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, ArithmeticError, LookupError):  # whatever the parser trips over
         return None
 
 
@@ -298,29 +309,37 @@ def _advice(cls: type[APIStatusError], answer: Answer, credential: Credential) -
     if cls is AuthenticationError and credential.scheme == "Bearer" and not credential.renewable:
         return "A login token lives one hour: log in again, or pass bearer_token= a function."
     if cls is UnexpectedRedirectError:
-        location = credential.mask(answer.headers.get("location", "nowhere"))
+        location = credential.mask(answer.headers.get("location", "nowhere"), limit=_EXCERPT)
         return f"It points to {location!r}. Redirects are not followed; check base_url."
     return _ADVICE.get(cls, "")
+
+
+def excerpt(answer: Answer, credential: Credential) -> str:
+    """The beginning of a body, without the key."""
+    return credential.mask(answer.text(_EXCERPT + 1), limit=_EXCERPT)
 
 
 def _validation_error(
     operation: Operation[Any], answer: Answer, credential: Credential, error: Exception
 ) -> APIResponseValidationError:
     content_type = answer.headers.get("content-type")
+    if content_type is not None:
+        content_type = credential.mask(content_type, limit=_MAX_WORD)
     problem = str(error) or type(error).__name__
     if isinstance(error, UnicodeDecodeError | ArithmeticError | RecursionError):
         problem = {UnicodeDecodeError: "It is not UTF-8", RecursionError: "It is nested without end"}.get(
             type(error), "It holds a number beyond reason"
         )
     place = re.search(r" - at `(.+)`$", problem)
-    message = credential.mask(f"The answer to {operation.name} is not what the contract says: {problem}.")
+    problem = credential.mask(problem, limit=_EXCERPT)
+    message = f"The answer to {operation.name} is not what the contract says: {problem}."
     if operation.accept == _JSON and _JSON not in (content_type or ""):
         message += f" Its content type is {content_type or 'missing'}; something else may have answered."
     return APIResponseValidationError(
         message,
         path=place[1] if place else None,
         content_type=content_type,
-        excerpt=credential.mask(_text(answer))[:_EXCERPT],
+        excerpt=excerpt(answer, credential),
         undecodable=not isinstance(error, msgspec.ValidationError),
-        request_id=answer.headers.get("x-request-id"),
+        request_id=request_id(answer.headers, credential),
     )

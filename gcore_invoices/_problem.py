@@ -14,6 +14,7 @@ import msgspec
 from attrs import Factory, frozen
 
 _MAX_DETAIL = 500
+_MAX_PAGE = 4096
 
 
 @frozen
@@ -28,9 +29,12 @@ class Problem:
 def read_problem(text: str) -> Problem:
     """Understand the text of an error body; never fails."""
     try:
-        said = msgspec.json.decode(text)
-    except (ValueError, RecursionError):
+        return _from_json(msgspec.json.decode(text))
+    except (ValueError, RecursionError):  # the decoder goes deeper than we do
         return Problem(detail=_from_text(text))
+
+
+def _from_json(said: Any) -> Problem:
     if not isinstance(said, dict):
         return Problem(detail=_cut("; ".join(_messages(said))))
     fields: dict[str, tuple[str, ...]] = {}
@@ -73,9 +77,11 @@ def _messages(value: Any) -> list[str]:
 def _from_text(text: str) -> str:
     """The title or first heading of a page of HTML; otherwise the text itself."""
     if "<" in text:
-        heading = re.search(r"<(title|h1)\b[^>]*>(.*?)</\1", text, re.IGNORECASE | re.DOTALL)
+        # A page says it at its top; and on what is no page, these expressions take time by the square.
+        text = text[:_MAX_PAGE]
+        heading = re.search(r"<(title|h1)\b[^<>]*>(.*?)</\1", text, re.IGNORECASE | re.DOTALL)
         text = heading[2] if heading else text
-        text = html.unescape(re.sub(r"<[^>]*>", " ", text))
+        text = html.unescape(re.sub(r"<[^<>]*>", " ", text))
     return _cut(" ".join(text.split()))
 
 

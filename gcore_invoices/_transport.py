@@ -6,15 +6,19 @@ the request that errors, logs and tracebacks see has never held it, and no redir
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import NoReturn
+from weakref import WeakSet
 
 import httpx
 
+from gcore_invoices._mask import Mask
 from gcore_invoices.errors import UsageError
 
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
+_OLDER_SECRETS = 3
 
 
 class Credential:
@@ -26,7 +30,7 @@ class Credential:
         renewable: Whether a new one can be asked for when the API refuses this one.
     """
 
-    __slots__ = ("_secret", "_shown", "generation", "renewable", "scheme")
+    __slots__ = ("__weakref__", "_masks", "_secret", "generation", "renewable", "scheme")
 
     def __init__(self, scheme: str, secret: str = "", *, renewable: bool = False) -> None:
         self.scheme = scheme
@@ -34,11 +38,13 @@ class Credential:
         self.generation = 0
         """Counts renewals, so that of many calls that were refused only one asks anew."""
         self._secret = secret
-        self._shown = _any_spelling(secret) if secret else None
+        self._masks: tuple[Mask, ...] = (Mask(secret),) if secret else ()
 
     def renew(self, secret: str) -> None:
         """Sign with another secret from now on."""
-        self._secret, self._shown = secret, _any_spelling(secret)
+        # An answer to what was signed with an older one may still come.
+        self._masks = (Mask(secret), *self._masks[:_OLDER_SECRETS])
+        self._secret = secret
         self.generation += 1
 
     def sign(self, request: httpx.Request) -> httpx.Request:
@@ -49,9 +55,19 @@ class Credential:
             request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions
         )
 
-    def mask(self, text: str) -> str:
-        """The text without the secret, however it is spelled there."""
-        return self._shown.sub("***", text) if self._shown else text
+    def mask(self, text: str, *, limit: int | None = None, cut: bool = False) -> str:
+        """The text without the secret, however it is spelled there.
+
+        Args:
+            text: What may hold it.
+            limit: Only the first so many characters.
+            cut: Whether the text ends in the middle, so that its end may be the beginning of the secret.
+        """
+        if limit is not None and len(text) > limit:
+            text, cut = text[:limit], True
+        for mask in self._masks:
+            text = mask(text, cut=cut)
+        return text[:limit]
 
     @property
     def looks_cut(self) -> bool:
@@ -68,15 +84,28 @@ class Credential:
         raise TypeError("The key cannot be pickled or copied: make a new client where it is needed.")
 
 
-def _any_spelling(secret: str) -> re.Pattern[str]:
-    """Finds the secret as it is, and escaped as in JSON, URLs and HTML."""
-    return re.compile(
-        "".join(
-            rf"(?:{re.escape(char)}|\\u00{ord(char):02x}|%{ord(char):02x}|&#{ord(char)};|&#x{ord(char):x};)"
-            for char in secret
-        ),
-        re.IGNORECASE,
-    )
+class _LogFilter(logging.Filter):
+    """Masks what httpcore logs of answers: they may echo the key, in their head or where no HTTP is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.credentials: WeakSet[Credential] = WeakSet()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        for credential in self.credentials.copy():
+            text = credential.mask(text)
+        record.msg, record.args = text, ()
+        return True
+
+
+_log_filter = _LogFilter()
+
+
+def _mask_logs(credential: Credential) -> None:
+    _log_filter.credentials.add(credential)
+    for name in ("connection", "http11", "proxy", "socks"):
+        logging.getLogger(f"httpcore.{name}").addFilter(_log_filter)
 
 
 def check_token(token: object, name: str) -> str:
@@ -113,35 +142,37 @@ class KeyTransport(httpx.BaseTransport):
     """Signs requests to one origin on their way to another transport."""
 
     def __init__(self, inner: httpx.BaseTransport, credential: Credential, base_url: httpx.URL) -> None:
-        self._inner = inner
+        self.inner = inner
         self._credential = credential
         self._origin = origin(base_url)
+        _mask_logs(credential)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request, signed if it goes to the key's origin."""
         if origin(request.url) == self._origin:
             request = self._credential.sign(request)
-        return self._inner.handle_request(request)
+        return self.inner.handle_request(request)
 
     def close(self) -> None:
         """Close the transport below."""
-        self._inner.close()
+        self.inner.close()
 
 
 class AsyncKeyTransport(httpx.AsyncBaseTransport):
     """The same for the async client."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport, credential: Credential, base_url: httpx.URL) -> None:
-        self._inner = inner
+        self.inner = inner
         self._credential = credential
         self._origin = origin(base_url)
+        _mask_logs(credential)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request, signed if it goes to the key's origin."""
         if origin(request.url) == self._origin:
             request = self._credential.sign(request)
-        return await self._inner.handle_async_request(request)
+        return await self.inner.handle_async_request(request)
 
     async def aclose(self) -> None:
         """Close the transport below."""
-        await self._inner.aclose()
+        await self.inner.aclose()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import inspect
 import time
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
-
-import httpx
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
 from gcore_invoices import _flow, _operations
-from gcore_invoices._base import BaseClient
+from gcore_invoices._base import BaseClient, forgets_arguments
 from gcore_invoices._config import SortParameter, Timeouts, resolve
 from gcore_invoices._connect import Connection, Network, closed_error
-from gcore_invoices._deadline import deadline, keep_deadlines
+from gcore_invoices._deadline import Stop, Stopped, close_when_cancelled, deadline, keep_deadlines
 from gcore_invoices._transport import AsyncKeyTransport, KeyTransport, check_token
+from gcore_invoices._walk import Limits
 from gcore_invoices.errors import UsageError
 from gcore_invoices.pagination import AsyncInvoicePager, InvoicePager
 from gcore_invoices.plugins.retries import RetryPolicy
@@ -21,12 +21,15 @@ from gcore_invoices.query import InvoiceQuery, QueryFields
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
     from pathlib import Path
     from types import TracebackType
 
+    import httpx
+
     from gcore_invoices._connect import ClientCert
     from gcore_invoices._flow import Flow, RenewToken, Send, Step
+    from gcore_invoices.events import Checkpoint
     from gcore_invoices.models import Invoice
 
 T = TypeVar("T")
@@ -46,6 +49,7 @@ class InvoicesClient(BaseClient):
         sort_parameter: How the API wants a sort order spelled, `ordering` or `order_by`.
         timeouts: How long a call, and each part of it, may take.
         retry: How failed attempts are repeated; `RetryPolicy(attempts=1)` never does.
+        concurrency: How many pages of a list may be on their way or held at once, 1 to 32.
         plugins: Objects that implement hooks; see `gcore_invoices.hookspecs`.
         disabled_plugins: Names of plugins to leave out, built-ins included, besides those in
             `GCORE_INVOICES_DISABLED_PLUGINS`.
@@ -63,6 +67,7 @@ class InvoicesClient(BaseClient):
     time, and `APIResponseValidationError` for an answer that is not what the contract says.
     """
 
+    @forgets_arguments
     def __init__(
         self,
         *,
@@ -72,6 +77,7 @@ class InvoicesClient(BaseClient):
         sort_parameter: SortParameter = "ordering",
         timeouts: Timeouts = _TIMEOUTS,
         retry: RetryPolicy = _RETRY,
+        concurrency: int = 4,
         plugins: Sequence[object] = (),
         disabled_plugins: Iterable[str] = (),
         strict_plugins: bool = False,
@@ -90,37 +96,49 @@ class InvoicesClient(BaseClient):
             settings,
             timeouts=timeouts,
             retry=retry,
+            concurrency=concurrency,
             plugins=plugins,
             disabled_plugins=disabled_plugins,
             strict_plugins=strict_plugins,
         )
         network = Network(proxy=proxy, trust_env=trust_env, ca_bundle=ca_bundle, client_cert=client_cert)
-        self._bearer_token = bearer_token
+        # A token that is text stands in the credential, and nowhere else.
+        self._ask_for_token = bearer_token if callable(bearer_token) else None
         if transport is not None:
             network.refuse_beside_transport()
 
-        def connect() -> httpx.Client:
-            inner = transport or network.sync_transport(settings.base_url)
-            if isinstance(inner, httpx.HTTPTransport):
-                keep_deadlines(inner)
-            # The environment has been heard; httpx would look at it again.
-            return httpx.Client(
-                transport=KeyTransport(inner, settings.credential, settings.base_url), trust_env=False
-            )
+        def connect() -> KeyTransport:
+            inner = network.sync_transport(settings.base_url) if transport is None else transport
+            keep_deadlines(inner)
+            return KeyTransport(inner, settings.credential, settings.base_url)
 
+        # Transports, not httpx's clients: cookies, redirects and the environment are no business of a call.
         self._connection = Connection(connect)
 
-    def list(self, query: InvoiceQuery | None = None, /, **fields: Unpack[QueryFields]) -> InvoicePager:
+    def list(
+        self,
+        query: InvoiceQuery | None = None,
+        /,
+        *,
+        max_items: int | None = None,
+        strict: bool = False,
+        resume: Checkpoint | str | None = None,
+        **fields: Unpack[QueryFields],
+    ) -> InvoicePager:
         """Invoices that match, as a lazy, re-iterable list.
 
         Args:
             query: A prebuilt query,
+            max_items: Stop after so many invoices.
+            strict: Always make a second pass, by id, where the sort key can change; see docs/pagination.md.
+            resume: Go on after this place of an earlier walk over the same list, ordered by `id`.
             **fields: or the fields of `InvoiceQuery`.
 
         Raises:
-            UsageError: A field is unknown or its value is not what it takes.
+            UsageError: A field is unknown or its value is not what it takes, or the list cannot be resumed.
         """
-        return InvoicePager(InvoiceQuery.of(query, fields), self._session, self._run)
+        limits = Limits.of(max_items, strict, resume)
+        return InvoicePager(InvoiceQuery.of(query, fields), limits, self._session, self._run)
 
     def get(self, invoice_id: int) -> Invoice:
         """One invoice by its id.
@@ -161,8 +179,10 @@ class InvoicesClient(BaseClient):
 
     def close(self) -> None:
         """Close the connections. The client cannot be used afterwards; calls that wait end with an error."""
-        if not self._is_view and (http := self._connection.end()):
-            http.close()
+        if not self._is_view and (transport := self._connection.end()):
+            for stop in self._connection.running.copy():
+                stop.set()
+            transport.close()
 
     def __enter__(self) -> Self:
         return self
@@ -172,13 +192,16 @@ class InvoicesClient(BaseClient):
     ) -> None:
         self.close()
 
-    def _run(self, flow: Flow[T]) -> T:
-        """Do what the flow asks for until it has a result."""
+    def _run(self, flow: Flow[T], stop: Stop | None = None) -> T:
+        """Do what the flow asks for until it has a result, or until another thread ends it."""
+        stop = stop or Stop()
+        running = self._connection.running
+        running.add(stop)
         try:
             step = next(flow)
             while True:
                 try:
-                    done = self._do(step)
+                    done = self._do(step, stop)
                 except BaseException as error:  # noqa: BLE001 - the flow knows which are its own
                     step = flow.throw(error)
                 else:
@@ -186,27 +209,30 @@ class InvoicesClient(BaseClient):
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
         finally:
+            running.discard(stop)
             flow.close()
 
-    def _do(self, step: Step) -> Any:
+    def _do(self, step: Step, stop: Stop) -> Any:
         do = step.do
-        if isinstance(do, _flow.Send):
-            with deadline(step.deadline):
-                return self._send(do, step.deadline)
-        if isinstance(do, _flow.RenewToken):
-            return self._renew_token(do)
         if isinstance(do, _flow.Block):
             return do.work()
-        # Not time.sleep: closing the client from another thread ends the wait.
-        if self._connection.closed.wait(do.seconds):
-            raise closed_error()
-        return None
+        try:
+            if isinstance(do, _flow.Send):
+                with deadline(step.deadline, stop):
+                    return self._send(do, step.deadline)
+            if isinstance(do, _flow.RenewToken):
+                return self._renew_token(do, step.deadline)
+            return stop.wait(do.seconds)
+        except Exception as error:
+            if not stop.is_set():
+                raise
+            raise closed_error() if self._connection.closed else Stopped from error
 
     def _send(self, send: Send, until: float | None) -> _operations.Answer:
-        response = self._connection.http.send(send.request, stream=True)
+        response = self._connection.transport.handle_request(send.request)
         try:
             reader = send.open(response.status_code, response.headers)
-            for raw in response.iter_raw():
+            for raw in cast("Iterable[bytes]", response.stream):
                 reader.body.feed(raw)
                 if reader.body.full:
                     break
@@ -217,12 +243,17 @@ class InvoicesClient(BaseClient):
         finally:
             response.close()
 
-    def _renew_token(self, renew: RenewToken) -> None:
+    def _renew_token(self, renew: RenewToken, until: float | None) -> None:
         credential = self._session.settings.credential
-        with self._connection.lock:
+        lock = self._connection.lock
+        if not lock.acquire(timeout=-1 if until is None else max(until - time.monotonic(), 0)):
+            raise _flow.DeadlinePassed
+        try:
             # Of several calls that were refused the first asks; the others find it done.
-            if credential.generation == renew.generation and callable(self._bearer_token):
-                credential.renew(check_token(self._bearer_token(), "What bearer_token() returned"))
+            if credential.generation == renew.generation and self._ask_for_token:
+                credential.renew(check_token(self._ask_for_token(), "What bearer_token() returned"))
+        finally:
+            lock.release()
 
 
 class AsyncInvoicesClient(BaseClient):
@@ -231,6 +262,7 @@ class AsyncInvoicesClient(BaseClient):
     `bearer_token` may also be an async function; a plain one is called in a thread.
     """
 
+    @forgets_arguments
     def __init__(
         self,
         *,
@@ -240,6 +272,7 @@ class AsyncInvoicesClient(BaseClient):
         sort_parameter: SortParameter = "ordering",
         timeouts: Timeouts = _TIMEOUTS,
         retry: RetryPolicy = _RETRY,
+        concurrency: int = 4,
         plugins: Sequence[object] = (),
         disabled_plugins: Iterable[str] = (),
         strict_plugins: bool = False,
@@ -258,28 +291,39 @@ class AsyncInvoicesClient(BaseClient):
             settings,
             timeouts=timeouts,
             retry=retry,
+            concurrency=concurrency,
             plugins=plugins,
             disabled_plugins=disabled_plugins,
             strict_plugins=strict_plugins,
         )
         network = Network(proxy=proxy, trust_env=trust_env, ca_bundle=ca_bundle, client_cert=client_cert)
-        self._bearer_token = bearer_token
+        # A token that is text stands in the credential, and nowhere else.
+        self._ask_for_token = bearer_token if callable(bearer_token) else None
         self._asyncio = asyncio
         self._token_lock = asyncio.Lock()
         if transport is not None:
             network.refuse_beside_transport()
 
-        def connect() -> httpx.AsyncClient:
-            inner = transport or network.async_transport(settings.base_url)
-            return httpx.AsyncClient(
-                transport=AsyncKeyTransport(inner, settings.credential, settings.base_url), trust_env=False
-            )
+        def connect() -> AsyncKeyTransport:
+            inner = network.async_transport(settings.base_url) if transport is None else transport
+            close_when_cancelled(inner)
+            return AsyncKeyTransport(inner, settings.credential, settings.base_url)
 
         self._connection = Connection(connect)
 
-    def list(self, query: InvoiceQuery | None = None, /, **fields: Unpack[QueryFields]) -> AsyncInvoicePager:
+    def list(
+        self,
+        query: InvoiceQuery | None = None,
+        /,
+        *,
+        max_items: int | None = None,
+        strict: bool = False,
+        resume: Checkpoint | str | None = None,
+        **fields: Unpack[QueryFields],
+    ) -> AsyncInvoicePager:
         """As `InvoicesClient.list`, for `async for`."""
-        return AsyncInvoicePager(InvoiceQuery.of(query, fields), self._session, self._run)
+        limits = Limits.of(max_items, strict, resume)
+        return AsyncInvoicePager(InvoiceQuery.of(query, fields), limits, self._session, self._run)
 
     async def get(self, invoice_id: int) -> Invoice:
         """As `InvoicesClient.get`."""
@@ -296,9 +340,12 @@ class AsyncInvoicesClient(BaseClient):
         return await self._run(_flow.download_bytes(invoice_id, self._session))
 
     async def close(self) -> None:
-        """Close the connections. The client cannot be used afterwards."""
-        if not self._is_view and (http := self._connection.end()):
-            await http.aclose()
+        """Close the connections. The client cannot be used afterwards; calls under way end with an error."""
+        if not self._is_view and (transport := self._connection.end()):
+            for limit in self._connection.running.copy():
+                with suppress(RuntimeError):  # it ends anyway
+                    limit.reschedule(0)
+            await transport.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -325,15 +372,19 @@ class AsyncInvoicesClient(BaseClient):
             flow.close()
 
     async def _do_in_time(self, step: Step) -> Any:
-        if step.deadline is None:
-            return await self._do(step)
+        left = None if step.deadline is None else step.deadline - time.monotonic()
+        running = self._connection.running
         try:
-            async with self._asyncio.timeout(step.deadline - time.monotonic()) as limit:
-                return await self._do(step)
+            async with self._asyncio.timeout(left) as limit:
+                running.add(limit)
+                try:
+                    return await self._do(step)
+                finally:
+                    running.discard(limit)
         except TimeoutError:
-            if limit.expired():
-                raise _flow.DeadlinePassed from None
-            raise
+            if not limit.expired():
+                raise
+            raise closed_error() if self._connection.closed else _flow.DeadlinePassed from None
 
     async def _do(self, step: Step) -> Any:
         do = step.do
@@ -342,27 +393,44 @@ class AsyncInvoicesClient(BaseClient):
         if isinstance(do, _flow.RenewToken):
             return await self._renew_token(do)
         if isinstance(do, _flow.Block):
-            return await self._asyncio.to_thread(do.work)
+            return await self._block(do.work)
         return await self._asyncio.sleep(do.seconds)
 
-    async def _send(self, send: Send) -> _operations.Answer:
-        response = await self._connection.http.send(send.request, stream=True)
+    async def _block(self, work: Callable[[], Any]) -> Any:
+        """Run it in a thread. A call that is cancelled waits for it: nothing is done behind its back."""
+        running = self._asyncio.ensure_future(self._asyncio.to_thread(work))
         try:
-            reader = send.open(response.status_code, response.headers)
-            async for raw in response.aiter_raw():
-                reader.body.feed(raw)
-                if reader.body.full:
-                    break
-            return reader.answer()
-        finally:
-            await response.aclose()
+            return await self._asyncio.shield(running)
+        except self._asyncio.CancelledError:
+            while not running.done():
+                with suppress(self._asyncio.CancelledError):
+                    await self._asyncio.wait([running])
+            running.exception()  # seen, and of no interest any more
+            raise
+
+    async def _send(self, send: Send) -> _operations.Answer:
+        try:
+            response = await self._connection.transport.handle_async_request(send.request)
+            try:
+                reader = send.open(response.status_code, response.headers)
+                async for raw in cast("AsyncIterable[bytes]", response.stream):
+                    reader.body.feed(raw)
+                    if reader.body.full:
+                        break
+                return reader.answer()
+            finally:
+                await response.aclose()
+        except Exception as error:
+            if self._connection.closed:
+                raise closed_error() from error
+            raise
 
     async def _renew_token(self, renew: RenewToken) -> None:
         credential = self._session.settings.credential
         async with self._token_lock:
             # Of several calls that were refused the first asks; the others find it done.
-            if credential.generation == renew.generation and callable(self._bearer_token):
-                ask = self._bearer_token
+            ask = self._ask_for_token
+            if credential.generation == renew.generation and ask:
                 token = ask() if inspect.iscoroutinefunction(ask) else await self._asyncio.to_thread(ask)
                 if inspect.isawaitable(token):
                     token = await token

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from gcore_invoices.events import WalkReport
+    from gcore_invoices.events import Checkpoint, WalkReport
 
 
 class InvoicesError(Exception):
@@ -36,11 +36,13 @@ class InvoicesError(Exception):
         operation: The call that failed (`list`, `get`, `download`), if one was under way.
         attempts: How many requests that call had sent.
         elapsed: Seconds from the start of the call to its failure.
+        request_id: What to quote to support, if an answer had begun that named it.
     """
 
     operation: str | None = None
     attempts: int = 0
     elapsed: float | None = None
+    request_id: str | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions are rebuilt from their arguments alone, which keyword-only details are not part of.
@@ -74,7 +76,6 @@ class APIStatusError(InvoicesError):
 
     Attributes:
         status_code: The HTTP status.
-        request_id: What to quote to support, if the answer named it.
         detail: What the API said, as one sentence; empty if it said nothing that could be understood.
         fields: What it said of single parameters: name → messages.
         body: The beginning of the body as text, with the key masked.
@@ -82,7 +83,6 @@ class APIStatusError(InvoicesError):
     """
 
     status_code: int
-    request_id: str | None
     detail: str
     fields: Mapping[str, tuple[str, ...]]
     body: str
@@ -144,14 +144,12 @@ class APIResponseValidationError(InvoicesError):
         content_type: The answer's media type, as sent.
         excerpt: The beginning of the body as text, with the key masked.
         undecodable: Whether it is no JSON, or no whole PDF, at all; a repeated request may bring one.
-        request_id: What to quote to support, if the answer named it.
     """
 
     path: str | None
     content_type: str | None
     excerpt: str
     undecodable: bool
-    request_id: str | None
 
     def __init__(
         self,
@@ -176,13 +174,16 @@ class PaginationError(InvoicesError):
 
     Attributes:
         report: What the walk had seen and delivered until then.
+        checkpoint: From where to go on, if the list is ordered by `id` and something was delivered.
     """
 
     report: WalkReport
+    checkpoint: Checkpoint | None
 
-    def __init__(self, message: str, *, report: WalkReport) -> None:
+    def __init__(self, message: str, *, report: WalkReport, checkpoint: Checkpoint | None = None) -> None:
         super().__init__(message)
         self.report = report
+        self.checkpoint = checkpoint
 
 
 _BY_STATUS: dict[int, type[APIStatusError]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import httpx
 from attrs import Factory, field, frozen
 
 from gcore_invoices._checks import number
+from gcore_invoices.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,15 +115,20 @@ class Walk:
 
 @frozen
 class WalkReport:
-    """What one walk over the list saw and delivered.
+    """What one walk over a list saw and delivered.
 
     Attributes:
         pages: Pages that brought rows not delivered before.
-        requests: Requests for pages, whether or not they brought something new.
+        requests: Requests for pages, those included that brought nothing new or were thrown away.
         delivered: Invoices handed out, each once.
         first_count: How many invoices matched when the walk began, by the API's own count.
         last_count: The same on the page read last.
-        complete: Whether the walk reached the end; false while it runs and when it was left early.
+        complete: Whether the walk reached its end (of the list, or `max_items`); false while it runs, when
+            it failed, and when it was left early.
+        seams_reread: Times that a page did not join on to the one before, so that the walk stepped back.
+        inserted: Rows that came in before the walk's place, as far as its seams show.
+        removed: Rows that vanished before the walk's place, as far as its seams show.
+        reconciled: Invoices that only the reconciling pass by `id` brought.
         unknown_values: Enum values this version does not know, as `field=value`.
     """
 
@@ -131,4 +138,43 @@ class WalkReport:
     first_count: int | None = None
     last_count: int | None = None
     complete: bool = False
+    seams_reread: int = 0
+    inserted: int = 0
+    removed: int = 0
+    reconciled: int = 0
     unknown_values: frozenset[str] = frozenset()
+
+
+_CHECKPOINT = re.compile(r"gcore-invoices:1:([0-9a-f]{16}):(-?\d{1,20}):(\d{1,20})", re.ASCII)
+
+
+@frozen
+class Checkpoint:
+    """The place a walk has reached, to go on from there later, in another process if need be.
+
+    `str(checkpoint)` is one line of text and `Checkpoint.parse` reads it back. It holds no key.
+
+    Attributes:
+        query: Fingerprint of the filters and the order of the list; of no other list.
+        last_id: The id of the invoice handed out last.
+        offset: Where in the list that invoice was.
+    """
+
+    query: str
+    last_id: int
+    offset: int
+
+    def __str__(self) -> str:
+        return f"gcore-invoices:1:{self.query}:{self.last_id}:{self.offset}"
+
+    @classmethod
+    def parse(cls, text: str) -> Checkpoint:
+        """Read a checkpoint back from its text.
+
+        Raises:
+            UsageError: It is not the text of a checkpoint.
+        """
+        found = _CHECKPOINT.fullmatch(text.strip())
+        if found is None:
+            raise UsageError(f"This is no checkpoint: {text!r}. It is the text of `pager.checkpoint`, whole.")
+        return cls(found[1], int(found[2]), int(found[3]))

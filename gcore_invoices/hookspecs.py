@@ -87,7 +87,8 @@ def intercept(call: Call, request: httpx.Request) -> Response | None:
     When: before each attempt, after `before_send`. The first answer counts, the rest are not asked.
     May: return a `Response`, which is read like the network's, or None to have the request sent; raise one
     of this library's errors, which is treated like the network's.
-    Exceptions: others end the call and reach the caller.
+    Exceptions: others, and a `UsageError`, end the call and reach the caller; so does a result that is no
+    `Response` with a body.
     Sync and async: the same; must not block.
     New in 0.1.
     """
@@ -111,7 +112,7 @@ def after_response(call: Call, attempt: Attempt, response: Response, elapsed: fl
     """See an answer.
 
     When: after each attempt that got a complete answer, whatever its status. Of `after_response` and
-    `after_error`, each attempt fires one.
+    `after_error`, each attempt that was made to its end fires one.
     May: look. `elapsed` is the seconds this attempt took, body included.
     Exceptions: logged and swallowed.
     Sync and async: the same; must not block.
@@ -140,7 +141,7 @@ def decide_retry(call: Call, attempt: Attempt, error: InvoicesError) -> RetryDec
     May: return `RetryDecision(delay=2.0)` to try again after so many seconds, `RetryDecision(delay=None)`
     to stop, or None for no opinion. Built-in retries are asked last. A delay beyond the call's deadline
     ends the call with the error at once.
-    Exceptions: end the call and reach the caller.
+    Exceptions: end the call and reach the caller; so does a result that is no `RetryDecision`.
     Sync and async: the same; must not block.
     New in 0.1.
     """

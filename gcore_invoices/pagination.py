@@ -1,31 +1,87 @@
-"""Lists of invoices, read page by page as they are used. Two thin drivers over the walk of `_walk.py`."""
+"""Lists of invoices, read as they are used. Two drivers over the walk of `_walk.py`."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from contextlib import aclosing
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
 from gcore_invoices import _operations, _walk
 from gcore_invoices._flow import Flow, call
+from gcore_invoices._window import TaskWindow, ThreadWindow, Width
 from gcore_invoices.errors import PaginationError
-from gcore_invoices.events import Walk, WalkReport
+from gcore_invoices.events import Checkpoint, Walk, WalkReport
 from gcore_invoices.models import Invoice, Page
 
 if TYPE_CHECKING:
+    from gcore_invoices._deadline import Stop
     from gcore_invoices._flow import Session
-    from gcore_invoices.plugins.manager import Hooks
+    from gcore_invoices._window import Key
     from gcore_invoices.query import InvoiceQuery
+
+
+class _Pager:
+    """What both pagers share: the query, what a page of it is, and what a walk has come to."""
+
+    def __init__(
+        self, query: InvoiceQuery, limits: _walk.Limits, session: Session, run: Callable[..., Any]
+    ) -> None:
+        _walk.check(query, limits)
+        self.query = query
+        """What is listed."""
+        self.report = WalkReport()
+        """What the walk that was begun last has seen and delivered so far."""
+        self._limits = limits
+        self._session = session
+        self._run = run
+        self._page: Page | None = None
+        self._index = -1
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """The place the walk has reached: every invoice handed out is before it, the current one included.
+
+        None before the first invoice, and where the order is not by `id`: such a walk cannot be resumed.
+        """
+        if self._page is None or not _walk.is_by_id(self.query):
+            return self._limits.resume
+        last = self._page.invoices[self._index]
+        return Checkpoint(self.query.fingerprint(), last.id, self._page.offset + self._index)
+
+    def _begin(self) -> _Running:
+        self._page = None
+        return _Running(self, self._limits, self._session)
+
+    def _hand_out(self, page: Page) -> None:
+        self._page, self._index = page, len(page.invoices) - 1
+
+    def _ask(self, key: Key, limit: int, told: Callable[..., None] | None = None) -> Flow[Page]:
+        order, offset = key
+        operation = _operations.list_page(
+            self.query, order, offset=offset, limit=limit, settings=self._session.settings
+        )
+        return call(operation, self._session, told=told)
+
+    def _one_row(self) -> Flow[Page]:
+        return self._ask((_walk.effective_order(self.query), self.query.offset), 1)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.query}>"
 
 
 class _Running:
     """A walk under way: what both drivers do around its steps."""
 
-    def __init__(self, pager: _Pager, hooks: Hooks) -> None:
+    def __init__(self, pager: _Pager, limits: _walk.Limits, session: Session) -> None:
         self._pager = pager
-        self._hooks = hooks
-        self._walk = _walk.walk(pager.query)
-        self._seen = Walk(token_hex(8), pager.query)
+        self._hooks = session.hooks
+        self._walk = _walk.walk(pager.query, limits)
+        self._named = Walk(token_hex(8), pager.query)
+        self._asked: list[Key] = []
+        self._error: PaginationError | None = None
         pager.report = WalkReport()
 
     def step(self, answer: Page | None) -> _walk.Fetch | _walk.Deliver | None:
@@ -37,48 +93,26 @@ class _Running:
             return None
         except PaginationError as error:
             self._pager.report = error.report
+            self._error, error.operation = error, "list"
             raise
         if isinstance(step, _walk.Deliver):
             self._pager.report = step.report
             if self._hooks.page_received:
-                self._hooks.page_received(walk=self._seen, page=step.page)
+                self._hooks.page_received(walk=self._named, page=step.page)
         return step
+
+    def ask(self, key: Key, limit: int, width: Width) -> Flow[Page]:
+        """The call for one page, whether or not it will be read."""
+        self._asked.append(key)
+        return self._pager._ask(key, limit, width.told)  # noqa: SLF001 - the pager's other half
 
     def finish(self) -> None:
         """However it ended."""
+        self._pager.report = evolve(self._pager.report, requests=len(self._asked))
+        if self._error:
+            self._error.report = self._pager.report
         if self._hooks.walk_finished:
-            self._hooks.walk_finished(walk=self._seen, report=self._pager.report)
-
-
-class _Pager:
-    """What both pagers share: the query, and what a page of it is."""
-
-    def __init__(self, query: InvoiceQuery, session: Session, run: Callable[[Flow[Any]], Any]) -> None:
-        self.query = query
-        """What is listed."""
-        self.report = WalkReport()
-        """What the walk that was begun last has seen and delivered so far."""
-        self._session = session
-        self._run = run
-
-    def _begin(self) -> _Running:
-        return _Running(self, self._session.hooks)
-
-    def _page(self, fetch: _walk.Fetch) -> Flow[Page]:
-        operation = _operations.list_page(
-            self.query,
-            fetch.order,
-            offset=fetch.offset,
-            limit=fetch.limit,
-            settings=self._session.settings,
-        )
-        return call(operation, self._session)
-
-    def _one_row(self) -> Flow[Page]:
-        return self._page(_walk.Fetch(_walk.effective_order(self.query), self.query.offset, 1))
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self.query}>"
+            self._hooks.walk_finished(walk=self._named, report=self._pager.report)
 
 
 class InvoicePager(_Pager, Iterable[Invoice]):
@@ -90,22 +124,38 @@ class InvoicePager(_Pager, Iterable[Invoice]):
     """
 
     def __iter__(self) -> Iterator[Invoice]:
-        for page in self.pages():
-            yield from page.invoices
+        for page in self._pages():
+            self._page = page
+            for self._index, invoice in enumerate(page.invoices):
+                yield invoice
 
     def pages(self) -> Iterator[Page]:
         """The pages, each with the rows that are new in it."""
-        walk = self._begin()
+        for page in self._pages():
+            self._hand_out(page)
+            yield page
+
+    def _pages(self) -> Iterator[Page]:
+        running = self._begin()
+
+        width = Width(self._session.concurrency)
+
+        def fetch(key: Key, limit: int, stop: Stop | None) -> Page:
+            page: Page = self._run(running.ask(key, limit, width), stop)
+            return page
+
+        window = ThreadWindow(fetch, width)
         answer: Page | None = None
         try:
-            while (step := walk.step(answer)) is not None:
+            while (step := running.step(answer)) is not None:
                 answer = None
                 if isinstance(step, _walk.Fetch):
-                    answer = self._run(self._page(step))
+                    answer = window.get(step)
                 else:
                     yield step.page
         finally:
-            walk.finish()
+            window.close()
+            running.finish()
 
     def first(self) -> Invoice | None:
         """The first invoice, or none if nothing matches. One request."""
@@ -121,26 +171,41 @@ class InvoicePager(_Pager, Iterable[Invoice]):
 class AsyncInvoicePager(_Pager, AsyncIterable[Invoice]):
     """The same for `async for`. Made by `AsyncInvoicesClient.list`."""
 
-    _run: Callable[[Flow[Any]], Awaitable[Any]]
-
     async def __aiter__(self) -> AsyncIterator[Invoice]:
-        async for page in self.pages():
-            for invoice in page.invoices:
-                yield invoice
+        async with aclosing(self._pages()) as pages:
+            async for page in pages:
+                self._page = page
+                for self._index, invoice in enumerate(page.invoices):
+                    yield invoice
 
     async def pages(self) -> AsyncIterator[Page]:
         """The pages, each with the rows that are new in it."""
-        walk = self._begin()
+        async with aclosing(self._pages()) as pages:
+            async for page in pages:
+                self._hand_out(page)
+                yield page
+
+    async def _pages(self) -> AsyncGenerator[Page, None]:
+        running = self._begin()
+
+        width = Width(self._session.concurrency)
+
+        async def fetch(key: Key, limit: int) -> Page:
+            page: Page = await self._run(running.ask(key, limit, width))
+            return page
+
+        window = TaskWindow(fetch, width)
         answer: Page | None = None
         try:
-            while (step := walk.step(answer)) is not None:
+            while (step := running.step(answer)) is not None:
                 answer = None
                 if isinstance(step, _walk.Fetch):
-                    answer = await self._run(self._page(step))
+                    answer = await window.get(step)
                 else:
                     yield step.page
         finally:
-            walk.finish()
+            await window.close()
+            running.finish()
 
     async def first(self) -> Invoice | None:
         """The first invoice, or none if nothing matches. One request."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from attrs import Attribute, field, fields, frozen
@@ -143,3 +144,9 @@ class InvoiceQuery:
             for name, value in values.items()
             if value is not None and name not in {"order_by", "page_size", "offset"}
         }
+
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that stand for the filters and the order, and so for one list."""
+        filters = sorted((name, str(value)) for name, value in self.filters().items())
+        text = repr((filters, str(self.order_by)))
+        return sha256(text.encode()).hexdigest()[:16]

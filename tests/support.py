@@ -162,6 +162,17 @@ def page(rows: Iterable[dict[str, Any]], *, count: int | None = None, **changes:
     return answer({"count": total, "next": None, "previous": None, "results": results} | changes)
 
 
+def listing(rows: Iterable[dict[str, Any]], **changes: Any) -> Wire:
+    """A list endpoint over these rows."""
+    every = list(rows)
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        offset, limit = (int(request.url.params[name]) for name in ("offset", "limit"))
+        return page(every[offset : offset + limit], count=len(every), **changes)
+
+    return Wire(respond)
+
+
 def answer(body: Any, status: int = 200, **headers: str) -> httpx.Response:
     """An answer with a JSON body."""
     sent = {"content-type": "application/json"} | {k.replace("_", "-"): v for k, v in headers.items()}

@@ -20,22 +20,25 @@ LAYERS = [
     {"__init__"},
     {"client"},
     {"_base", "pagination"},
+    {"_window"},
     {"_walk", "_flow"},
     {"plugins.builtin"},
-    {"plugins.manager", "plugins.retries"},
+    {"plugins.logging", "plugins.manager", "plugins.metrics", "plugins.ratelimit", "plugins.retries"},
+    {"plugins._outcome"},
     {"plugins"},
     {"hookspecs"},
     {"_operations"},
-    {"_connect", "_deadline", "_files", "_body"},
+    {"_connect"},
+    {"_deadline", "_files", "_body"},
     {"_config"},
     {"query", "_transport", "_problem"},
     {"ordering", "models"},
     {"events"},
-    {"_checks"},
+    {"_checks", "_mask"},
     {"errors", "_version"},
 ]
 LEVEL = {module: level for level, row in enumerate(LAYERS) for module in row}
-OPTIONAL = {"sandbox"}
+OPTIONAL = {"sandbox", "plugins.otel", "plugins.prometheus"}
 
 
 def imports(path: Path) -> set[str]:
@@ -62,7 +65,8 @@ def imports(path: Path) -> set[str]:
 
 
 def core_modules() -> list[Path]:
-    return sorted([*CORE.glob("*.py"), *CORE.glob("plugins/*.py")])
+    paths = sorted([*CORE.glob("*.py"), *CORE.glob("plugins/*.py")])
+    return [path for path in paths if module(path) not in OPTIONAL]
 
 
 def module(path: Path) -> str:
@@ -79,7 +83,7 @@ def test_imports_point_down(path):
     for name in imports(path):
         if name.startswith("gcore_invoices."):
             below = name.removeprefix("gcore_invoices.")
-            assert below.split(".")[0] not in OPTIONAL, (
+            assert not {below, below.split(".")[0]} & OPTIONAL, (
                 f"{module(path)} is core and imports the optional {below}"
             )
             assert LEVEL[below] > LEVEL[module(path)], (
@@ -100,13 +104,19 @@ def test_the_core_stands_on_four_libraries():
     libraries = {name.split(".")[0] for path in core_modules() for name in imports(path)}
     ours = {"gcore_invoices", "gcore_erp_api"}
     # httpcore is what httpx itself stands on.
-    assert libraries - ours - set(sys.stdlib_module_names) <= {"attrs", "httpx", "msgspec", "pluggy", "httpcore"}
+    assert libraries - ours - set(sys.stdlib_module_names) <= {
+        "attrs",
+        "httpx",
+        "msgspec",
+        "pluggy",
+        "httpcore",
+    }
 
 
 def test_only_the_drivers_do_io():
-    """`time.sleep`, asyncio and httpx clients stand in client.py alone."""
+    """`time.sleep` and asyncio stand with the drivers alone: client.py, and _window.py, which drives a walk."""
     for path in core_modules():
-        if path.stem == "client":
+        if path.stem in {"client", "_window"}:
             continue
         text = path.read_text()
         assert "asyncio" not in imports(path), path.stem
@@ -117,7 +127,8 @@ def test_only_the_drivers_do_io():
 def test_importing_the_library_loads_neither_generated_code_nor_asyncio_nor_extras():
     code = (
         "import sys, gcore_invoices;"
-        "print([m for m in ('asyncio', 'gcore_erp_api', 'starlette', 'uvicorn') if m in sys.modules])"
+        "print([m for m in ('asyncio', 'gcore_erp_api', 'opentelemetry', 'prometheus_client', 'starlette', "
+        "'uvicorn') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

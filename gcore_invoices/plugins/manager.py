@@ -5,18 +5,19 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+from collections.abc import Iterable
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import pluggy
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from gcore_invoices import hookspecs
 from gcore_invoices.errors import UsageError, unknown_name
 from gcore_invoices.hookspecs import KINDS, PROJECT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from importlib.metadata import EntryPoint
     from types import TracebackType
@@ -37,15 +38,16 @@ class PluginInfo:
         source: Where it came from.
         distribution: Name and version of the package that brought it, if it came as an entry point.
         hooks: What it implements, in the order of hookspecs.py.
-        state: `blocked` was left out by name, `failed` could not be loaded or was refused.
-        reason: Why it failed.
+        state: `blocked` was left out by name, `replaced` by another plugin of its name that is called sooner,
+            `failed` could not be loaded or was refused.
+        reason: Why it is not active.
     """
 
     name: str
     source: Literal["explicit", "entry point", "built-in"]
     distribution: str | None = None
     hooks: tuple[str, ...] = ()
-    state: Literal["active", "blocked", "failed"] = "active"
+    state: Literal["active", "blocked", "replaced", "failed"] = "active"
     reason: str = ""
 
     def __str__(self) -> str:
@@ -91,17 +93,26 @@ class Plugins:
         for candidate in candidates:
             info = candidate.info
             if info.name in blocked:
-                inactive.append(_with(info, state="blocked"))
+                inactive.append(evolve(info, state="blocked", reason="It was disabled by its name."))
+                continue
+            first = next((other for other, _ in usable if other.name == info.name), None)
+            if first is not None:
+                inactive.append(_replaced(info, first, "has its name"))
                 continue
             try:
-                plugin = candidate.load()
-                usable.append((_with(info, hooks=self._check(plugin, info)), plugin))
-            except Exception as error:
+                plugin = _load(candidate)
+                hooks = self._check(plugin, info)
+            except UsageError as error:
                 if strict or not candidate.may_fail:
                     raise
-                reason = f"{type(error).__name__}: {error}"
-                inactive.append(_with(info, state="failed", reason=reason))
-                _log.error("Plugin %s cannot be used and is left out. %s", info, reason)
+                inactive.append(evolve(info, state="failed", reason=str(error)))
+                _log.error("%s The client goes on without it.", error)
+                continue
+            first = next((other for other, known in usable if known == plugin), None)
+            if first is not None:
+                inactive.append(_replaced(info, first, "is equal to it"))
+                continue
+            usable.append((evolve(info, hooks=hooks), plugin))
         # pluggy calls the plugin that was registered last first.
         for info, plugin in reversed(usable):
             self._manager.register(plugin, info.name)
@@ -125,11 +136,13 @@ class Plugins:
             if options is None:
                 continue
             name = options.get("specname") or attribute
+            function = getattr(plugin, attribute)
+            where = f"Plugin {info}, {function.__module__}.{function.__qualname__}"
             if name not in KINDS:
                 if options.get("optionalhook"):
                     continue
-                raise UsageError(f"Plugin {info}: {unknown_name('hook', name, KINDS)}")
-            _check_implementation(getattr(plugin, attribute), options, name, info)
+                raise UsageError(f"{where}: {unknown_name('hook', name, KINDS)}")
+            _check_implementation(function, options, name, where)
             found.add(name)
         if not found:
             raise UsageError(
@@ -139,33 +152,67 @@ class Plugins:
         return tuple(name for name in KINDS if name in found)
 
 
-def _check_implementation(function: Any, options: Mapping[str, Any], hook: str, info: PluginInfo) -> None:
+def _check_implementation(function: Any, options: Mapping[str, Any], hook: str, where: str) -> None:
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise UsageError(
-            f"Plugin {info}: {hook} is an async function. Hooks are plain functions that both clients call; "
+            f"{where}: {hook} is an async function. Hooks are plain functions that both clients call; "
             "hand longer work to a task or a thread."
         )
-    if KINDS[hook] == "observer" and (options.get("wrapper") or options.get("hookwrapper")):
-        deciders = ", ".join(name for name, kind in KINDS.items() if kind != "observer")
-        raise UsageError(f"Plugin {info}: {hook} only observes and cannot be wrapped. Wrappable: {deciders}.")
+    wraps = bool(options.get("wrapper")) + bool(options.get("hookwrapper"))
+    if wraps and KINDS[hook] == "observer":
+        wrappable = ", ".join(name for name, kind in KINDS.items() if kind != "observer")
+        raise UsageError(f"{where}: {hook} only observes and cannot be wrapped. Wrappable: {wrappable}.")
+    if wraps > 1:
+        raise UsageError(f"{where}: {hook} takes wrapper=True or hookwrapper=True, not both.")
+    if wraps and not inspect.isgeneratorfunction(function):
+        raise UsageError(
+            f"{where}: {hook} is marked as a wrapper and is no generator: it needs one `yield`, where the "
+            "others are called."
+        )
+    if inspect.isgeneratorfunction(function) and not wraps:
+        hint = "@contextmanager below @hookimpl" if hook == "call_context" else "@hookimpl(wrapper=True)"
+        raise UsageError(f"{where}: {hook} holds a `yield`, so that it would never run. Is {hint} missing?")
     valid = list(inspect.signature(getattr(hookspecs, hook)).parameters)
     for parameter in inspect.signature(function).parameters.values():
-        if parameter.default is parameter.empty and parameter.name not in valid:
+        optional = parameter.default is not parameter.empty
+        if parameter.name in valid and (optional or parameter.kind is parameter.KEYWORD_ONLY):
+            raise UsageError(
+                f"{where}: the argument {parameter.name!r} of {hook} would never be filled: write it without "
+                "a default, and not behind a *."
+            )
+        if parameter.name not in valid and not optional:
             takes = ", ".join(valid) or "no arguments"
-            raise UsageError(f"Plugin {info}: {hook} has no argument {parameter.name!r}; it takes {takes}.")
+            raise UsageError(f"{where}: {hook} has no argument {parameter.name!r}; it takes {takes}.")
 
 
-def _with(info: PluginInfo, **changes: Any) -> PluginInfo:
-    from attrs import evolve  # noqa: PLC0415
+def _load(candidate: _Candidate) -> object:
+    try:
+        return candidate.load()
+    except (Exception, SystemExit) as error:  # importing a plugin may do anything
+        raise UsageError(
+            f"Plugin {candidate.info} cannot be loaded: {type(error).__name__}: {error}"
+        ) from error
 
-    return evolve(info, **changes)
+
+def _replaced(info: PluginInfo, first: PluginInfo, why: str) -> PluginInfo:
+    reason = f"The {first.source} plugin {first} {why} and is called sooner."
+    # Whoever passes a plugin knows that it takes the place of an installed one.
+    level = logging.DEBUG if first.source == "explicit" else logging.WARNING
+    _log.log(level, "The %s plugin %s is left out. %s", info.source, info, reason)
+    return evolve(info, state="replaced", reason=reason)
 
 
 def _names(disabled: Iterable[str]) -> frozenset[str]:
     if isinstance(disabled, str):
         raise UsageError(f"disabled_plugins takes names, such as [{disabled!r}], not one text.")
+    given = tuple(disabled)
+    for name in given:
+        if not isinstance(name, str):
+            raise UsageError(
+                f"disabled_plugins takes names, not {name!r}: a plugin's name stands in client.plugins."
+            )
     from_environment = os.environ.get(DISABLED, "").split(",")
-    return frozenset(name.strip() for name in (*disabled, *from_environment) if name.strip())
+    return frozenset(name.strip() for name in (*given, *from_environment) if name.strip())
 
 
 def _warn_of_unknown(blocked: frozenset[str], candidates: list[_Candidate]) -> None:
@@ -175,17 +222,29 @@ def _warn_of_unknown(blocked: frozenset[str], candidates: list[_Candidate]) -> N
 
 
 def _explicit(plugins: Sequence[object]) -> Iterable[_Candidate]:
-    taken: dict[str, int] = {}
+    if isinstance(plugins, str) or not isinstance(plugins, Iterable):
+        raise UsageError(f"plugins takes a list of plugins, such as [{plugins!r}], not one.")
     seen: list[object] = []
+    names: set[str] = set()
     for plugin in plugins:
-        if any(plugin is other for other in seen):
+        if plugin in seen:
             raise UsageError(f"The plugin {plugin!r} is listed twice.")
         seen.append(plugin)
-        given = getattr(plugin, "name", None) or getattr(plugin, "__name__", None)
-        name = given if isinstance(given, str) else type(plugin).__name__
-        taken[name] = taken.get(name, 0) + 1
-        unique = name if taken[name] == 1 else f"{name}-{taken[name]}"
+        name = unique = _name(plugin)
+        number = 1
+        while unique in names:
+            number += 1
+            unique = f"{name}-{number}"
+        names.add(unique)
         yield _Candidate(PluginInfo(unique, "explicit"), partial(_itself, plugin))
+
+
+def _name(plugin: object) -> str:
+    for attribute in ("name", "__name__"):
+        given = getattr(plugin, attribute, None)
+        if isinstance(given, str) and given:
+            return given
+    return type(plugin).__name__
 
 
 def _itself(plugin: object) -> object:
@@ -209,7 +268,7 @@ def _entry_points() -> tuple[EntryPoint, ...]:
     """The installed plugins, looked up once a process, by name: the disk's order is no order."""
     from importlib.metadata import entry_points  # noqa: PLC0415 - slow to import, and needed only by a client
 
-    return tuple(sorted(entry_points(group=PROJECT), key=lambda entry: entry.name))
+    return tuple(sorted(entry_points(group=PROJECT), key=lambda entry: (entry.name, entry.value)))
 
 
 def _built_in(plugins: Mapping[str, object]) -> Iterable[_Candidate]:
@@ -279,7 +338,7 @@ class _Observers:
             )
 
 
-@frozen(slots=False)
+@frozen
 class _Around:
     """Enters what plugins return from `call_context`, and leaves it in reverse. Nothing of it can break."""
 
@@ -290,22 +349,32 @@ class _Around:
     def __enter__(self) -> None:
         if self._observers is None:
             return
-        for plugin, manager in self._observers(call=self._call):
-            if manager is None:
-                continue
-            try:
-                manager.__enter__()
-            except Exception:  # noqa: BLE001 - as above
-                self._observers.failed(plugin)
-            else:
-                self._entered.append((plugin, manager))
+        try:
+            for plugin, manager in self._observers(call=self._call):
+                if manager is not None:
+                    self._enter(plugin, manager)
+        except BaseException as error:  # an interrupt: `with` would not leave what is entered already
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+
+    def _enter(self, plugin: str, manager: Any) -> None:
+        try:
+            manager.__enter__()
+        except Exception:  # noqa: BLE001 - as above
+            self._observers.failed(plugin)
+        else:
+            self._entered.append((plugin, manager))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for plugin, manager in reversed(self._entered):
+        while self._entered:
+            plugin, manager = self._entered.pop()
             try:
                 manager.__exit__(kind, error, trace)
             except Exception as failure:  # noqa: BLE001 - as above
-                if failure is not error:  # a generator's context manager raises what it was given
+                if failure is not error:  # raising what one was given is a way to pass it on
                     self._observers.failed(plugin)
+            except BaseException:  # an interrupt, or the cancellation that was given: leave the others first
+                self.__exit__(kind, error, trace)
+                raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import weakref
@@ -119,6 +120,8 @@ class Retries:
         share: Draws a number from 0 to 1; for tests.
     """
 
+    name = "retries"
+
     def __init__(self, budget: RetryBudget | None = None, share: Callable[[], float] = random.random) -> None:
         self.budget = budget or RetryBudget()
         self._share = share
@@ -135,13 +138,23 @@ class Retries:
         retry_after = error.retry_after if isinstance(error, APIStatusError) else None
         wait = policy.wait(attempt.number, retry_after, self._share())
         cost = RetryBudget.TIMEOUT_COST if isinstance(error, APITimeoutError) else RetryBudget.COST
-        if wait is None or attempt.number >= policy.attempts or not self.budget.take(cost):
+        if wait is None or attempt.number >= policy.attempts or wait >= _left(attempt, error):
+            return RetryDecision(None)
+        if not self.budget.take(cost):
             return RetryDecision(None)
         self._taken[call] = cost
         return RetryDecision(wait)
 
     @hookimpl
     def after_response(self, call: Call, response: Response) -> None:
-        """Refill the budget with each success."""
-        if response.status_code < 400:
+        """Refill the budget with each success of the API; a plugin's answer says nothing of it."""
+        if response.status_code < 300 and not response.intercepted:
             self.budget.give(self._taken.pop(call, RetryBudget.REFUND))
+
+
+def _left(attempt: Attempt, error: InvoicesError) -> float:
+    """Seconds from the failure to the call's deadline. A retry that it forbids takes nothing."""
+    if attempt.left is None:
+        return math.inf
+    spent = 0.0 if error.elapsed is None else error.elapsed - attempt.elapsed
+    return attempt.left - spent

@@ -181,7 +181,7 @@ CONNECTION = [
     (httpx.PoolTimeout("busy"), gi.APITimeoutError, "came free in time"),
     (httpx.RemoteProtocolError("cut"), gi.APIProtocolError, "cut short or no HTTP: cut"),
     (httpx.ConnectError("refused"), gi.APIConnectionError, "No connection to https://api.gcore.com: refused"),
-    (httpx.ReadError("reset"), gi.APIConnectionError, "No connection"),
+    (httpx.ReadError("reset"), gi.APIConnectionError, "The connection to https://api.gcore.com broke: reset."),
     (httpx.ProxyError("407"), gi.APIConnectionError, "The proxy refused"),
 ]
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support import Wire, answer, page, raw, wire_invoice
+from support import Wire, answer, listing, page, raw, wire_invoice
 
 import gcore_invoices as gi
 from gcore_invoices.models import Extra, decode_invoice, decode_page
@@ -182,7 +182,7 @@ def test_extra_is_a_read_only_mapping():
 
 def test_an_unknown_enum_value_never_costs_the_page(make_client):
     rows = [wire_invoice(1, payment_state="blocked"), wire_invoice(2, move_type="entry"), wire_invoice(3)]
-    client = make_client(Wire.of(page(rows)))
+    client = make_client(listing(rows))
     pager = client.real.list()
     first, second, third = client.items(pager)
     assert first.payment_state == "blocked"
@@ -213,8 +213,7 @@ def test_a_member_is_like_its_string():
 
 
 def test_a_page_says_where_it_begins_and_how_many_match(make_client):
-    rows = [wire_invoice(n) for n in range(1, 4)]
-    client = make_client(Wire.of(page(rows, count=8)))
+    client = make_client(listing(wire_invoice(n) for n in range(-4, 4)))
     (got,) = client.pages(offset=5)
     assert (got.offset, got.count, [invoice.id for invoice in got.invoices]) == (5, 8, [1, 2, 3])
     assert isinstance(got.invoices, tuple)

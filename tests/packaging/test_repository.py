@@ -57,7 +57,7 @@ def test_pins_are_exact_and_hold_nothing_else(name: str):
     lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
     pins = [line for line in lines if not line.startswith("#")]
     assert len(pins) > 10
-    assert [line for line in pins if not re.fullmatch(r"[A-Za-z0-9][\w.-]*==\d+(\.\d+)*", line)] == []
+    assert [line for line in pins if not re.fullmatch(r"[A-Za-z0-9][\w.-]*==\d+(\.\d+)*(b\d+)?", line)] == []
     names = [re.sub(r"[-_.]+", "-", line.partition("==")[0]).lower() for line in pins]
     assert len(names) == len(set(names))
 
