@@ -2,11 +2,14 @@
 PYTHON ?= python3
 PY := .venv/bin/python -P
 GENERATE := .venv-generate/bin/python openapi/generate.py
+BENCH := .venv-bench/bin/python
 PIP := -m pip --disable-pip-version-check install --quiet
+BUILD := --build-constraint constraints.txt
 TESTS ?=
+PYTHONS := 3.11 3.12 3.13 3.14
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format types check check-rest generate check-generated clean
+.PHONY: help demo test test-slow fuzz bench screenshots bench-export cassettes coverage pythons lint format types check check-rest generate check-generated clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +34,46 @@ check-rest: lint types check-generated test-slow ## `make check` without `make t
 test-slow: .venv/installed .venv-generate/installed ## the tests that build, regenerate and install
 	$(PY) -m pytest -n auto --dist loadgroup -m slow $(TESTS)
 
+fuzz: .venv/installed ## feed the clients over a hundred thousand broken answers, and print how many (10 minutes)
+	$(PY) -m pytest -n auto --timeout=1800 --hypothesis-profile=long tests/fuzz $(TESTS)
+
+# The second interpreter has what a user has, the project and its run-time dependencies: what imports cost depends on it.
+bench: .venv-bench/installed ## measure against what one would use instead; writes docs/benchmarks.md (Linux, 8 minutes)
+	PIP_PYTHON=.venv-bench/runtime/bin/python $(BENCH) $(PIP) --no-deps --force-reinstall $(BUILD) .
+	$(BENCH) benchmarks/run.py --output docs/benchmarks.md
+
+bench-export: .venv/installed ## measure the export formats against csv.writer; writes its table in docs/export.md (1 minute)
+	$(PY) benchmarks/export.py
+
+cassettes: .venv/installed ## record cassettes/ afresh from the sandbox; LIVE=1 with GCORE_API_KEY: from the live API
+	$(if $(LIVE),@test -n "$$GCORE_API_KEY" || { echo 'Set GCORE_API_KEY.' >&2; exit 2; },rm -rf cassettes/*/)
+	GCORE_RECORD_LIVE=$(LIVE) $(PY) -m pytest tests/cassettes -m vcr -p no:randomly -q -r fE --record-mode=rewrite
+
+coverage: .venv/installed ## branch coverage of the core by the fast tests; fails below 95 %
+	$(PY) -m coverage erase
+	$(PY) -m coverage run -m pytest -n auto --dist loadgroup -m "not slow" -q $(TESTS)
+	$(PY) -m coverage combine --quiet
+	$(PY) -m coverage report
+
+# pyenv shows only the versions that are named to it.
+pythons: ## the fast tests under each of Python 3.11 to 3.14 that is installed
+	@PYENV_VERSION=`pyenv versions --bare 2>/dev/null | paste -sd: -`; export PYENV_VERSION; \
+	for version in $(PYTHONS); do \
+		python=.venv-$$version/bin/python; \
+		if ! python$$version -c '' 2>/dev/null; then echo "== Python $$version is not installed"; continue; fi; \
+		echo "== Python $$version"; \
+		if test -z "`find .venv-$$version/installed -newer pyproject.toml -newer constraints.txt 2>/dev/null`"; then \
+			python$$version -m venv --clear .venv-$$version && \
+			$$python -P $(PIP) --constraint constraints.txt pip && \
+			$$python -P $(PIP) --constraint constraints.txt $(BUILD) --group dev --editable '.[sandbox]' && \
+			touch .venv-$$version/installed || exit; \
+		fi; \
+		$$python -P -m pytest -n auto --dist loadgroup -m "not slow" -q $(TESTS) || exit; \
+	done
+
+screenshots: .venv/installed ## take the pictures of the command line: docs/screenshots/
+	$(PY) examples/screenshots.py
+
 lint: .venv/installed ## ruff: rules and format
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -46,7 +89,7 @@ check-generated: .venv-generate/installed ## fail, naming the files, if generate
 	@$(GENERATE) --check
 
 clean: ## remove the environments and caches
-	rm -rf .venv .venv-generate .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .venv-3.* .venv-bench .venv-generate .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
 
 # -- environments: plain venv and pip, pinned
 
@@ -54,10 +97,19 @@ clean: ## remove the environments and caches
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, %s is %d.%d. Try: make PYTHON=python3.12" % ((sys.executable,) + sys.version_info[:2]))'
 	$(PYTHON) -m venv --clear .venv
 	$(PY) $(PIP) --constraint constraints.txt pip
-	$(PY) $(PIP) --constraint constraints.txt --build-constraint constraints.txt --group dev --editable '.[sandbox]'
+	$(PY) $(PIP) --constraint constraints.txt --build-constraint constraints.txt --group dev --editable '.[cli,sandbox]'
 	@touch $@
 
 .venv-generate/installed: openapi/requirements.txt
 	$(PYTHON) -m venv --clear .venv-generate
 	.venv-generate/bin/python $(PIP) --no-deps --requirement openapi/requirements.txt
+	@touch $@
+
+.venv-bench/installed: benchmarks/requirements.txt pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear .venv-bench
+	$(BENCH) $(PIP) --constraint constraints.txt pip
+	$(BENCH) $(PIP) --no-deps --requirement benchmarks/requirements.txt
+	$(BENCH) $(PIP) --no-deps $(BUILD) --editable .
+	$(PYTHON) -m venv --without-pip .venv-bench/runtime
+	PIP_PYTHON=.venv-bench/runtime/bin/python $(BENCH) $(PIP) --constraint benchmarks/requirements.txt $(BUILD) .
 	@touch $@

@@ -31,14 +31,14 @@ LAYERS = [
     {"_connect"},
     {"_deadline", "_files", "_body"},
     {"_config"},
-    {"query", "_transport", "_problem"},
+    {"query", "_transport", "_problem", "money"},
     {"ordering", "models"},
     {"events"},
     {"_checks", "_mask"},
     {"errors", "_version"},
 ]
 LEVEL = {module: level for level, row in enumerate(LAYERS) for module in row}
-OPTIONAL = {"sandbox", "plugins.otel", "plugins.prometheus"}
+OPTIONAL = {"__main__", "cli", "export", "sandbox", "testing", "plugins.otel", "plugins.prometheus"}
 
 
 def imports(path: Path) -> set[str]:
