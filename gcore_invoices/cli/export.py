@@ -1,0 +1,99 @@
+"""`export`: a list into a file, whole or not at all, in any format that a plugin brings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from attrs import evolve
+from typer import Argument, Option
+
+from gcore_invoices import UsageError
+from gcore_invoices.cli.options import Connection, Filters, Sort
+from gcore_invoices.cli.progress import read
+from gcore_invoices.cli.screen import note
+from gcore_invoices.cli.text import printable
+
+if TYPE_CHECKING:
+    from gcore_invoices import InvoicesClient
+    from gcore_invoices.export import Exporter
+
+EXAMPLES = (
+    "export invoices.csv",
+    "export march.xlsx --period 2026-03",
+    "export march.csv --period 2026-03 --excel --columns name,invoice_date,amount_total,currency",
+    "export all.parquet --overwrite",
+    "export all.jsonl --resume",
+)
+
+
+def export_invoices(
+    *,
+    target: Annotated[
+        Path,
+        Argument(
+            metavar="FILE", help="The file to make; its ending is the format: csv, jsonl, parquet, xlsx."
+        ),
+    ],
+    columns: Annotated[
+        str | None, Option(help="Fields of the API, divided by commas, in your order.")
+    ] = None,
+    excel: Annotated[
+        bool, Option("--excel", help="CSV that Excel opens: semicolons and a byte-order mark.")
+    ] = False,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace a file that is there.")] = False,
+    resume: Annotated[bool, Option("--resume", help="Go on after a failure (csv, jsonl), or start.")] = False,
+    filters: Filters,
+    sort: Sort = None,
+    connection: Connection,
+) -> None:
+    """Export invoices to a file.
+
+    Its ending is the format: csv, jsonl, parquet, xlsx, and what plugins add. It appears when it is whole.
+    """
+    from gcore_invoices.export import check_columns, discard_kept, export, find_kept
+
+    names = check_columns(part.strip() for part in columns.split(",")) if columns else None
+    query = filters.query(sort)
+    with connection.client() as client:
+        exporter = _exporter(client, target, excel=excel)
+        kept = find_kept(target) if resume else None
+        pager = client.list(query, resume=kept.place if kept else None)
+        walk = read(pager, "Exporting invoices", wanted=not connection.quiet)
+        try:
+            rows = export(
+                walk,
+                target,
+                exporter,
+                columns=names,
+                overwrite=overwrite,
+                place=lambda: pager.checkpoint,
+                resume=kept,
+            )
+        except Exception:
+            if find_kept(target):
+                words = "What was read is kept: the same command with --resume goes on from there."
+                note(words, quiet=connection.quiet)
+            raise
+        except BaseException:  # a person ended it, and gets nothing that was not asked for
+            if not resume:
+                discard_kept(target)
+            raise
+    note(f"{rows} invoices in {printable(str(target))}", quiet=connection.quiet)
+    moved = pager.report.inserted or pager.report.removed
+    if moved:
+        note(
+            "The list changed while it was read; nothing is missing that was there all the time.",
+            quiet=connection.quiet,
+        )
+
+
+def _exporter(client: InvoicesClient, target: Path, *, excel: bool) -> Exporter:
+    from gcore_invoices.export import Csv, exporter_for, exporters
+
+    exporter = exporter_for(target, exporters(client))
+    if not excel:
+        return exporter
+    if not isinstance(exporter, Csv):
+        raise UsageError(f"--excel is for CSV, not for {target.suffix or target.name}.")
+    return evolve(exporter, excel=True)

@@ -1,0 +1,113 @@
+"""`manifest.jsonl`: what a folder of PDFs holds, a line for each file."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+
+from gcore_invoices._files import PartFile
+
+if TYPE_CHECKING:
+    from pathlib import PurePosixPath
+
+    from gcore_invoices import Invoice
+
+NAME = "manifest.jsonl"
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One file."""
+
+    id: int
+    number: str
+    file: str
+    sha256: str
+    bytes: int
+
+
+class Manifest:
+    """The manifest of one folder; safe to use from many threads.
+
+    Each file is noted as soon as it is there, so that a run that is cut off loses nothing. At its end, the
+    manifest is written anew, ordered by id, a line for each file.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / NAME
+        self._lock = Lock()
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._entries = {entry.id: entry for entry in _read(self.path)}
+        # Case does not tell files apart everywhere.
+        self._claims = {entry.file.casefold(): entry.id for entry in self._entries.values()}
+        self._file = self.path.open("ab")
+        if self._file.tell():
+            self._file.write(b"\n")  # the last line may have been cut off
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        if not self._entries:
+            self.path.unlink()
+            return
+        part = PartFile(self.path, overwrite=True)
+        try:
+            part.open()
+            for entry in sorted(self._entries.values(), key=lambda entry: entry.id):
+                part.write(msgspec.json.encode(entry) + b"\n")
+            part.commit()
+        finally:
+            part.discard()
+
+    def find(self, invoice_id: int) -> Entry | None:
+        """What is known of an invoice's file."""
+        with self._lock:
+            return self._entries.get(invoice_id)
+
+    def claim(self, invoice: Invoice, wanted: PurePosixPath) -> Path:
+        """Where an invoice's file goes: as wanted, or with the id if another invoice has that name."""
+        with self._lock:
+            if self._claims.setdefault(str(wanted).casefold(), invoice.id) != invoice.id:
+                wanted = wanted.with_stem(f"{wanted.stem}-{invoice.id}")
+                self._claims[str(wanted).casefold()] = invoice.id
+        return self.folder / wanted
+
+    def add(self, invoice: Invoice, path: Path) -> None:
+        """Note a file that is there."""
+        digest, size = _digest(path)
+        file = path.relative_to(self.folder).as_posix()
+        entry = Entry(invoice.id, invoice.name, file, digest, size)
+        with self._lock:
+            self._entries[invoice.id] = entry
+            self._file.write(msgspec.json.encode(entry) + b"\n")
+            self._file.flush()
+
+
+def is_whole(path: Path, entry: Entry) -> bool:
+    """Whether a file is there, and what the manifest says."""
+    try:
+        return path.stat().st_size == entry.bytes and _digest(path) == (entry.sha256, entry.bytes)
+    except OSError:
+        return False
+
+
+def _digest(path: Path) -> tuple[str, int]:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+
+
+def _read(path: Path) -> list[Entry]:
+    """The lines that are whole."""
+    entries = []
+    for line in path.read_bytes().splitlines() if path.exists() else []:
+        try:
+            entries.append(msgspec.json.decode(line, type=Entry))
+        except msgspec.DecodeError:
+            continue
+    return entries

@@ -1,0 +1,66 @@
+"""One run of the command line: its streams, its errors as one sentence each, and its exit code."""
+
+from __future__ import annotations
+
+import decimal
+import os
+import signal
+import sys
+import traceback
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from gcore_invoices.cli.app import build
+from gcore_invoices.cli.command import ReaderGoneError
+from gcore_invoices.cli.explain import INTERRUPTED, Explanation, explain
+from gcore_invoices.cli.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # not where a test has replaced it
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    decimal.getcontext().prec = 100  # sums are exact; the default keeps 28 digits
+    # What Ctrl-C cleans up is cleaned up then, too.
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        code = build()(list(arguments) or ["--help"], prog_name="gcore-invoices", standalone_mode=False)
+        sys.stdout.flush()
+    except (BrokenPipeError, ReaderGoneError):
+        _leave_stdout()
+        return 0  # `| head` has had what it wanted
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except Exception as error:
+        told = explain(error)
+        if "--debug" in arguments:
+            traceback.print_exc()
+        elif told is None:
+            raise
+        code = _tell(told)
+    return code if isinstance(code, int) else 0
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    sys.exit(128 + number)
+
+
+def _tell(told: Explanation | None) -> int:
+    if told is None:
+        return 4
+    sys.stderr.write(f"gcore-invoices: {printable(told.sentence)}\n")
+    if told.remedy:
+        sys.stderr.write(f"  {printable(told.remedy)}\n")
+    return told.code
+
+
+def _leave_stdout() -> None:
+    """Let the interpreter flush into nothing at its end, instead of into the broken pipe."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stdout.fileno())
+    os.close(nothing)

@@ -1,0 +1,82 @@
+"""Invoices as a table for people."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from gcore_invoices.cli.screen import CENT, COLOURS, console, money, print_table
+from gcore_invoices.cli.text import printable
+from gcore_invoices.money import is_overdue, signed_total, totals_by_currency
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gcore_invoices import Invoice
+
+Cell = tuple[str, str]
+"""A text and its style."""
+
+_HEADINGS: dict[str, str] = {
+    "id": "id",
+    "name": "number",
+    "invoice_date": "dated",
+    "invoice_date_due": "due",
+    "client_id": "client",
+    "payment_state": "state",
+    "amount_total": "amount",
+    "currency": "",
+}
+_RIGHT = {"id", "client_id", "payer_id", "invoice_id", "amount_total", "amount_tax", "amount_untaxed"}
+
+
+def show(invoices: Sequence[Invoice], columns: Sequence[str] | None, today: dt.date | None = None) -> None:
+    """Print a table, and below it what the invoices come to in each currency."""
+    from rich.table import Table
+    from rich.text import Text
+
+    today = today or dt.datetime.now().astimezone().date()
+    screen = console()
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in columns or _HEADINGS:
+        heading = name if columns else _HEADINGS[name]
+        table.add_column(heading, justify="right" if name in _RIGHT else "left", no_wrap=True)
+    for invoice in invoices:
+        cells = (_cell(invoice, name, today) for name in columns or _HEADINGS)
+        table.add_row(*(Text(printable(text), style) for text, style in cells))
+    print_table(screen, table)
+    screen.print()
+    totals = ", ".join(
+        f"{printable(code)} {money(sum_)}" for code, sum_ in sorted(totals_by_currency(invoices).items())
+    )
+    screen.print(f"{len(invoices)} invoices{f'; in all {totals}' if totals else ''}")
+    notes = [words for holds, words in _NOTES if any(holds(invoice, today) for invoice in invoices)]
+    for words in notes:
+        screen.print(words, style="dim")
+
+
+def _cell(invoice: Invoice, column: str, today: dt.date) -> Cell:
+    value: Any = getattr(invoice, column)
+    if column == "invoice_date_due" and is_overdue(invoice, today):
+        return f"{value}!", "bold red"
+    if column == "payment_state":
+        return str(value), COLOURS.get(value, "magenta")
+    if column == "amount_total":
+        value = signed_total(invoice)
+    if isinstance(value, Decimal):
+        return money(value), "cyan" if value < 0 else ""
+    if isinstance(value, dt.datetime):
+        return f"{value:%Y-%m-%d %H:%M}", ""
+    return "-" if value is None else str(value), ""
+
+
+def _is_rounded(invoice: Invoice, _today: dt.date) -> bool:
+    return invoice.amount_total != invoice.amount_total.quantize(CENT)
+
+
+_NOTES: tuple[tuple[Callable[[Invoice, dt.date], bool], str], ...] = (
+    (is_overdue, "! = overdue"),
+    (lambda invoice, _: signed_total(invoice) < 0, "Refunds are shown below zero."),
+    (_is_rounded, "Rounded to cents; --format csv has every place."),
+)

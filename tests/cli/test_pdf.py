@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+from threading import Event, Lock
+
+import pytest
+
+from gcore_invoices.sandbox import Response
+
+JUNE = ("--all", "--since", "2026-06")
+
+
+def manifest(folder):
+    path = folder / "manifest.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def files(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.pdf")}
+
+
+def test_ids_into_a_folder_with_a_manifest(program):
+    done = program("pdf", 90002, 90005, 90002)
+    assert done.code == 0, done.err
+    folder = program.folder / "invoices"
+    assert sorted(done.out.split()) == ["invoices/INV-2023-00001.pdf", "invoices/INV-2023-00002.pdf"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "INV-2023-00001.pdf",
+        "INV-2023-00002.pdf",
+        "manifest.jsonl",
+    ]
+    first = manifest(folder)[0]
+    data = (folder / first["file"]).read_bytes()
+    assert first == {
+        "id": 90002,
+        "number": "INV/2023/00001",
+        "file": "INV-2023-00001.pdf",
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "bytes": len(data),
+    }
+    assert data.startswith(b"%PDF-")
+    assert "2 downloaded, 0 already there, 0 failed" in done.err
+
+
+def test_again_it_passes_over_what_is_whole_and_mends_what_is_not(program):
+    assert program("pdf", *JUNE, "--into", "june").code == 0
+    folder = program.folder / "june"
+    before = files(folder)
+    assert len(before) == len(manifest(folder)) > 4
+    broken, gone, *_ = sorted(folder.glob("*.pdf"))
+    broken.write_bytes(broken.read_bytes()[:-1] + b"x")  # the same size
+    gone.unlink()
+    with (folder / "manifest.jsonl").open("ab") as file:
+        file.write(b'{"id": 1, "num')  # a run that was cut off while it wrote
+    done = program("pdf", *JUNE, "--into", "june")
+    assert sorted(done.out.split()) == [f"june/{broken.name}", f"june/{gone.name}"]
+    assert files(folder) == before
+    assert len(manifest(folder)) == len(before)
+    assert f"2 downloaded, {len(before) - 2} already there" in done.err
+
+
+def test_a_template_makes_folders_and_names_that_are_safe(program):
+    template = "../{invoice_date:%Y-%m}/c{client_id}/{name}"
+    assert program.inside("pdf", *JUNE, "--name", template).code == 0
+    folder = program.folder / "invoices"
+    assert files(program.folder).keys() == {f"invoices/{name}" for name in files(folder)}
+    assert all(name.startswith("2026-06/c") and name.endswith(".pdf") for name in files(folder))
+    assert {entry["file"] for entry in manifest(folder)} == set(files(folder))
+
+
+def test_two_invoices_of_one_name_are_two_files(program):
+    assert program.inside("pdf", *JUNE, "--name", "{currency}").code == 0
+    folder = program.folder / "invoices"
+    assert len(files(folder)) == len(manifest(folder)) > 4
+    assert "EUR.pdf" in files(folder)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "Name the ids of the invoices, or give --all"),
+        (["5", "--all"], "one of the two"),
+        (["5", "--since", "2026"], "Filters go with --all"),
+        (["5", "--name", "{nmae}"], "Did you mean 'name'?"),
+        (["5", "--name", "{name.__class__}"], "Unknown field of --name"),
+        (["5", "--name", "{name"], "cannot be read"),
+        (["90002", "--name", "{client_id:%Y}"], "does not work"),
+    ],
+)
+def test_wrong_arguments(program, arguments, words):
+    done = program.inside("pdf", *arguments)
+    assert done.code == 2
+    assert words in done.err
+    assert files(program.folder) == {}
+
+
+def test_a_temporary_502_is_tried_again_and_what_fails_is_listed(faulty):
+    lock, seen = Lock(), []
+
+    def before(request):
+        if not request.url.endswith("/download"):
+            return None
+        with lock:
+            first = request.url not in seen
+            seen.append(request.url)
+        if "/90002/" in request.url:
+            return Response(404, {"Content-Type": "application/json"}, b'{"detail": "It was deleted."}')
+        return (
+            Response(502, {"Content-Type": "text/plain"}, b"PDF temporarily unavailable") if first else None
+        )
+
+    program = faulty(before)
+    done = program("pdf", 90002, 90005)
+    assert done.code == 4
+    assert done.out == "invoices/INV-2023-00002.pdf\n"
+    assert done.err.splitlines()[0].startswith("id 90002: The API answered 404 Not Found: It was deleted.")
+    assert "1 downloaded, 0 already there, 1 failed" in done.err
+    assert [entry["id"] for entry in manifest(program.folder / "invoices")] == [90005]
+
+
+def test_a_key_that_is_refused_ends_it_at_once(program):
+    done = program("pdf", "--all", GCORE_API_KEY="5678$sandbox-engineer")
+    assert done.code == 3
+    assert files(program.folder) == {}
+    assert not (program.folder / "invoices" / "manifest.jsonl").exists()
+
+
+def test_ctrl_c_leaves_no_half_file_and_the_next_run_goes_on(faulty):
+    held, asked, lock = Event(), Event(), Lock()
+    count = 0
+
+    def before(request):
+        nonlocal count
+        if request.url.endswith("/download"):
+            with lock:
+                count += 1
+                mine = count
+            if mine > 3 and not held.is_set():
+                asked.set()
+                held.wait(30)
+
+    program = faulty(before, count=12)
+    with program.start("pdf", "--all") as process:
+        assert asked.wait(30)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    held.set()
+    assert process.returncode == 130
+    assert b"Traceback" not in errors
+    folder = program.folder / "invoices"
+    there = {path.name for path in folder.iterdir()} - {"manifest.jsonl"}
+    assert there == {entry["file"] for entry in manifest(folder)}
+    assert len(there) < 12
+    assert program("pdf", "--all").code == 0
+    assert len(files(folder)) == len(manifest(folder)) == 12
