@@ -186,7 +186,7 @@ class Connection(Generic[TransportT]):
         made = self._make()
         if made.inner is self._own.transport.inner and isinstance(made.inner, _WITH_POOL):
             raise UsageError(
-                "A transport that was given cannot be shared with a child process: make one there."
+                "A transport that was given cannot be shared with a child process: make the client there."
             )
         return made
 

@@ -200,6 +200,9 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
+        stop = _stop.get(None)
+        if stop is not None and stop.is_set():
+            raise Stopped
         end = None if timeout is None else time.monotonic() + timeout
         # One address at a time: given a name with several, the backend below allows each the whole time.
         refused: Exception = httpcore.ConnectError(f"{host} has no address")

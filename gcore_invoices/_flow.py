@@ -113,6 +113,9 @@ class DocumentSink(Sink, Protocol):
 class Reader:
     """Reads one answer, as its head demands: an error's beginning, a page, or a document into its sink."""
 
+    # Error trackers look into what has a `__dict__`, and an answer's head may echo the key.
+    __slots__ = ("_edges", "_headers", "_kept", "_status_code", "body")
+
     def __init__(self, status_code: int, headers: httpx.Headers, document: DocumentSink | None) -> None:
         self._status_code, self._headers = status_code, headers
         failed = not 200 <= status_code < 300
@@ -431,12 +434,16 @@ def _sent(state: _State[Any], request: httpx.Request) -> Flow[Answer | _Failure]
 
 
 def _as_response(answer: Answer, state: _State[Any]) -> Response:
+    """The answer as hooks may see it: they write logs."""
+    credential = state.session.settings.credential
     body = None if answer.streamed else answer.body
     if not 200 <= answer.status_code < 300:
-        body = state.session.settings.credential.mask(answer.text(), cut=answer.cut).encode()
-    return Response(
-        answer.status_code, answer.headers, body, size=answer.size, intercepted=answer.intercepted
-    )
+        body = credential.mask(answer.text(), cut=answer.cut).encode()
+    headers = answer.headers
+    text = "\n".join(headers.values())
+    if credential.mask(text) != text:
+        headers = httpx.Headers([(name, credential.mask(value)) for name, value in headers.multi_items()])
+    return Response(answer.status_code, headers, body, size=answer.size, intercepted=answer.intercepted)
 
 
 def _connection_error(cause: Exception, state: _State[Any]) -> APIConnectionError:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import html
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _ESCAPED = re.compile(
     r"""\\{1,3}(?:u00|x)(?P<js>[0-9a-f]{2})
@@ -48,19 +52,21 @@ class Mask:
 
     def _without_beginning(self, text: str) -> str:
         """The text without a beginning of the secret at its end."""
-        whole = _CUT_ESCAPE.sub("", text)
-        plain, places = _unescape(whole)
-        for size in range(min(len(self._plain) - 1, len(plain)), 0, -1):
-            if plain[-size:].lower() == self._plain[:size]:
-                return f"{whole[: places[-size - 1]]}***"
+        for whole in (text, _CUT_ESCAPE.sub("", text)):
+            plain, places = _unescape(whole)
+            for size in range(min(len(self._plain) - 1, len(plain)), 0, -1):
+                if plain[-size:].lower() == self._plain[:size]:
+                    return f"{whole[: places[-size - 1]]}***"
         return text
 
     def __repr__(self) -> str:
         return "<Mask ***>"
 
 
-def _unescape(text: str) -> tuple[str, list[int]]:
+def _unescape(text: str) -> tuple[str, Sequence[int]]:
     """The text with escapes replaced by what they stand for, and where each of its characters began."""
+    if not _ESCAPED.search(text):
+        return text, range(len(text) + 1)
     plain: list[str] = []
     places: list[int] = []
     end = 0

@@ -201,7 +201,7 @@ class _Run:
                     return
             elif still and at_end and (looked or (_fits(page) and not page.has_next)):
                 return
-            elif not still or at_end or len(rows) == 1:
+            elif not still or at_end or len(rows) <= 1:
                 # What does not fit together, such as a next page after the end, is looked at once more.
                 # (Else the walk is on its way through rows it knows, to where the last one has moved.)
                 idle += 1

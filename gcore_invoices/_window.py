@@ -77,6 +77,7 @@ class ThreadWindow:
         self._width = width
         self._pool: ThreadPoolExecutor | None = None
         self._held: dict[Key, tuple[Future[Page], Stop]] = {}
+        self._stops: set[Stop] = set()
 
     def get(self, step: Fetch) -> Page:
         """The page asked for; the pages after it are started."""
@@ -89,13 +90,14 @@ class ThreadWindow:
             if key not in self._held:
                 self._start(key, step.limit)
         page = self._held[plan[0]][0].result()
-        del self._held[plan[0]]
+        _, stop = self._held.pop(plan[0])
+        self._stops.discard(stop)
         return page
 
     def close(self) -> None:
         """Stop what is on its way, at once, and wait for its threads to end."""
-        for key in list(self._held):
-            self._discard(key)
+        for stop in self._stops:
+            stop.set()
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -106,13 +108,15 @@ class ThreadWindow:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._width.now, "gcore-invoices")
         stop = Stop()
+        self._stops.add(stop)  # before the page is started: Ctrl-C may come between any two steps
         # The caller's context, so that spans find their parent.
         self._held[key] = self._pool.submit(copy_context().run, self._fetch, key, limit, stop), stop
 
     def _discard(self, key: Key) -> None:
         future, stop = self._held.pop(key)
-        if not future.cancel():
-            stop.set()
+        future.cancel()
+        stop.set()
+        self._stops.discard(stop)
 
 
 class TaskWindow:

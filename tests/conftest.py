@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import support
+from hypothesis import HealthCheck, settings
 
 from gcore_invoices import RetryPolicy
 
@@ -13,10 +15,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+# Examples are counted, not timed: a busy machine is no bug. `make fuzz` loads "long".
+settings.register_profile("brief", deadline=None)
+settings.register_profile(
+    "long", deadline=None, max_examples=13_000, database=None, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile("brief")
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GCORE_API_KEY", "GCORE_BASE_URL", "GCORE_LOG"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    """A thread that a test leaves behind fails it. (A socket does so by its warning.)"""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=5)  # one that is ending may end
+        assert not thread.is_alive(), f"{thread.name} still runs"
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -126,7 +126,12 @@ def every_second_page_is_the_one_before(shelf, order, offset, limit, n):
     return page
 
 
+def nothing_but_a_count(shelf, order, offset, limit, n):
+    return replace(shelf.page(order, offset, limit), invoices=())
+
+
 HOPELESS = {
+    "nothing but a count": (nothing_but_a_count, "yet it counts"),
     "a cap of 1": (capped(1), "cannot be read to its end"),
     "a count too high": (counting(lambda count, n: count + 1), "yet it counts"),
     "a count that grows": (counting(lambda count, n: count + n), "yet it counts"),

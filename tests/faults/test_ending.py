@@ -1,0 +1,427 @@
+"""However a call ends, nothing stays behind: no socket, thread, task or file."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from faults.server import HungUpError, head, says, silent_after, whole
+from faults.test_scenarios import BODY, GOOD, GOOD_PDF
+from support import KEY, PDF, Wire, pdf
+
+import gcore_invoices as gi
+from gcore_invoices import _deadline, _files
+
+PATIENT = gi.RetryPolicy(attempts=9, backoff=60, max_backoff=60)
+
+
+def left_in(folder):
+    return sorted(path.name for path in folder.rglob("*"))
+
+
+def in_the_wait(exchange):
+    exchange.send(whole(b"", "503 Wait", retry_after=59))
+
+
+# What a call waits for when it is ended: what the server does, and how many requests it has seen by then.
+MOMENTS = {
+    "the head": (silent_after(), 1),
+    "the body": (silent_after(head(content_length=99, content_type="application/pdf") + PDF[:50]), 1),
+    "the next attempt": (in_the_wait, 1),
+    "TLS": ("greet", 0),
+}
+
+
+@pytest.fixture(params=MOMENTS)
+def moment(request, serve, certificates):
+    """A server that makes a call wait, what tells that it waits, and the client's options."""
+    does, requests = MOMENTS[request.param]
+    options = {"api_key": KEY, "retry": PATIENT}
+    if does == "greet":
+        server = serve(says(GOOD), tls=certificates.server, greet=lambda exchange: exchange.silence())
+        options |= {"ca_bundle": certificates.ca, "timeouts": gi.Timeouts(connect=20)}
+    else:
+        server = serve(does)
+    return (
+        server,
+        lambda server: len(server.requests) >= requests and server.connections,
+        options | {"base_url": server.url},
+    )
+
+
+async def happens(server, true):
+    """What `wait_for` waits for, without blocking the loop."""
+    await asyncio.to_thread(server.wait_for, true)
+    await asyncio.sleep(0.02)  # what was sent is read
+
+
+def nothing_is_left(server, folder):
+    gc.collect()
+    server.all_hung_up()
+    assert left_in(folder) == []
+
+
+# -- cancelled
+
+
+def test_a_cancelled_call_leaves_nothing(moment, tmp_path):
+    server, waits, options = moment
+
+    async def main():
+        client = gi.AsyncInvoicesClient(**options)
+        task = asyncio.create_task(client.download(42, tmp_path / "a.pdf"))
+        await happens(server, waits)
+        task.cancel()
+        started = time.monotonic()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert time.monotonic() - started < 0.5
+        if server.requests and not server.requests[0].target.endswith("download"):
+            raise AssertionError
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert left_in(tmp_path) == []
+        await client.close()
+
+    asyncio.run(main())
+    nothing_is_left(server, tmp_path)
+
+
+def test_a_cancelled_call_gives_its_place_in_the_pool_back(serve, monkeypatch):
+    monkeypatch.setattr("gcore_invoices._connect._LIMITS", httpx.Limits(max_connections=1))
+    server = serve(silent_after(), silent_after(head(content_length=9)), says(GOOD))
+
+    async def main():
+        async with gi.AsyncInvoicesClient(api_key=KEY, base_url=server.url) as client:
+            for asked in (1, 2):
+                task = asyncio.create_task(client.get(42))
+                waiting = asyncio.create_task(client.get(43))
+                await happens(server, lambda server, asked=asked: len(server.requests) == asked)
+                waiting.cancel()
+                task.cancel()
+                await asyncio.wait([task, waiting])
+            assert (await client.get(42)).id == 42
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("step", ["open", "commit"])
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_call_that_is_cancelled_while_its_file_is_made_waits_for_it(tmp_path, monkeypatch, step, times):
+    """The disk's work is done in a thread, which cannot be stopped: what it makes must be known to clean up."""
+    begun, go_on = threading.Event(), threading.Event()
+    real = getattr(_files.PartFile, step)
+
+    def slowly(part):
+        begun.set()
+        assert go_on.wait(5)
+        return real(part)
+
+    monkeypatch.setattr(_files.PartFile, step, slowly)
+
+    async def main():
+        async with gi.AsyncInvoicesClient(api_key=KEY, transport=Wire.of(pdf())) as client:
+            task = asyncio.create_task(client.download(42, tmp_path / "a.pdf"))
+            assert await asyncio.to_thread(begun.wait, 5)
+            for _ in range(times):
+                task.cancel()
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            assert not task.done()
+            go_on.set()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(main())
+    gc.collect()
+    # Either it had its name already, whole, or there is nothing.
+    assert left_in(tmp_path) == ([] if step == "open" else ["a.pdf"])
+
+
+# -- interrupted
+
+
+class Interrupting:
+    """A plugin in whose hook the signal arrives."""
+
+    def __init__(self, hook):
+        self.hook = hook
+
+    @gi.hookimpl
+    def before_send(self):
+        if self.hook == "before_send":
+            raise KeyboardInterrupt
+
+    @gi.hookimpl
+    def after_response(self):
+        if self.hook == "after_response":
+            raise KeyboardInterrupt
+
+    @gi.hookimpl
+    def call_context(self):
+        if self.hook == "call_context":
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("hook", ["call_context", "before_send", "after_response"])
+def test_an_interrupt_in_a_hook_leaves_nothing(connect, tmp_path, hook):
+    client, server = connect(says(GOOD_PDF), plugins=[Interrupting(hook)])
+    with pytest.raises(KeyboardInterrupt):
+        client.download(42, tmp_path / "a.pdf")
+    client.run(client.real.close())
+    nothing_is_left(server, tmp_path)
+
+
+def child(code, *arguments):
+    """Runs Python in a process of its own, with warnings as errors."""
+    text = textwrap.dedent(code)
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", text, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+    )
+
+
+def ended(process, seconds=20):
+    out, error = process.communicate(timeout=seconds)
+    assert process.returncode == 0, error
+    assert error == ""
+    return out.strip()
+
+
+INTERRUPTED = """
+    import asyncio, os, sys, threading, gc
+    import gcore_invoices as gi
+    url, folder, flavour = sys.argv[1:]
+    options = dict(api_key="1234$abc", base_url=url, retry=gi.RetryPolicy(attempts=9, backoff=60, max_backoff=60))
+
+    async def main():
+        async with gi.AsyncInvoicesClient(**options) as client:
+            await client.download(42, folder + "/a.pdf")
+
+    try:
+        if flavour == "async":
+            asyncio.run(main())
+        else:
+            with gi.InvoicesClient(**options) as client:
+                client.download(42, folder + "/a.pdf")
+    except KeyboardInterrupt:
+        gc.collect()
+        sockets = [n for n in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{n}")
+                   and os.readlink(f"/proc/self/fd/{n}").startswith("socket:")]
+        print("interrupted", sockets, threading.active_count(), os.listdir(folder))
+"""
+
+
+@pytest.mark.parametrize("at", ["the head", "the body", "the next attempt"])
+def test_control_c_ends_a_call_at_once_and_leaves_nothing(serve, flavour, tmp_path, at):
+    server = serve(MOMENTS[at][0])
+    process = child(INTERRUPTED, server.url, tmp_path, flavour)
+    server.wait_for(lambda server: server.requests, 15)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    threads = 1
+    assert ended(process, 10) == f"interrupted [] {threads} []"
+    server.all_hung_up()
+
+
+# -- closed in the middle
+
+
+def test_closing_the_sync_client_ends_what_other_threads_wait_for(moment, tmp_path):
+    server, _, options = moment
+    client = gi.InvoicesClient(**options)
+    with ThreadPoolExecutor(4) as threads:
+        calls = [threads.submit(client.download, 42, tmp_path / f"{n}.pdf") for n in range(4)]
+        server.wait_for(lambda server: 4 in {server.connections, len(server.requests)})
+        time.sleep(0.05)
+        started = time.monotonic()
+        client.close()
+        for call in calls:
+            with pytest.raises(gi.UsageError, match="This client is closed") as caught:
+                call.result(5)
+            assert caught.value.operation == "download"
+        assert time.monotonic() - started < 0.5
+    nothing_is_left(server, tmp_path)
+
+
+def test_closing_the_async_client_ends_what_other_tasks_wait_for(moment, tmp_path):
+    server, _, options = moment
+
+    async def main():
+        client = gi.AsyncInvoicesClient(**options)
+        calls = [asyncio.create_task(client.download(42, tmp_path / f"{n}.pdf")) for n in range(4)]
+        await happens(server, lambda server: 4 in {server.connections, len(server.requests)})
+        started = time.monotonic()
+        await client.close()
+        for call in calls:
+            with pytest.raises(gi.UsageError, match="This client is closed"):
+                await call
+        assert time.monotonic() - started < 0.5
+        with pytest.raises(gi.UsageError, match="This client is closed"):
+            await client.get(42)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
+    nothing_is_left(server, tmp_path)
+
+
+def test_closing_ends_those_too_that_wait_for_a_connection(serve, monkeypatch):
+    monkeypatch.setattr("gcore_invoices._connect._LIMITS", httpx.Limits(max_connections=1))
+    server = serve(silent_after())
+    client = gi.InvoicesClient(api_key=KEY, base_url=server.url)
+    with ThreadPoolExecutor(3) as threads:
+        calls = [threads.submit(client.get, 42) for _ in range(3)]
+        server.wait_for(lambda server: server.requests)
+        time.sleep(0.05)
+        started = time.monotonic()
+        client.close()
+        for call in calls:
+            with pytest.raises(gi.UsageError, match="This client is closed"):
+                call.result(5)
+        assert time.monotonic() - started < 0.5
+    assert server.connections == 1
+    server.all_hung_up()
+
+
+def test_a_stop_ends_one_call_and_no_other(serve):
+    """What a list uses to give up pages that it fetched ahead."""
+    server = serve(silent_after(), says(GOOD))
+    with (
+        gi.InvoicesClient(api_key=KEY, base_url=server.url, retry=PATIENT) as client,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        stop = _deadline.Stop()
+        flow = gi._flow.call(gi._operations.get(42), client._session)
+        stopped = threads.submit(client._run, flow, stop)
+        server.wait_for(lambda server: server.requests)
+        stop.set()
+        with pytest.raises(_deadline.Stopped):
+            stopped.result(2)
+        assert client.get(42).id == 42
+        with pytest.raises(_deadline.Stopped):
+            client._run(gi._flow.call(gi._operations.get(42), client._session), stop)
+    server.all_hung_up()
+
+
+def test_a_client_may_be_closed_twice_and_by_many(serve):
+    server = serve(says(GOOD))
+    client = gi.InvoicesClient(api_key=KEY, base_url=server.url)
+    client.get(42)
+    with ThreadPoolExecutor(8) as threads:
+        for closed in [threads.submit(client.close) for _ in range(16)]:
+            assert closed.result(5) is None
+    server.all_hung_up()
+
+
+# -- many threads
+
+
+def test_sixteen_threads_get_each_their_own_answer(serve):
+    def behave(exchange):
+        wanted = exchange.request.target.rpartition("/")[2].encode()
+        body = BODY.replace(b'"id": 42', b'"id": ' + wanted)
+        exchange.send(whole(body, content_type="application/json"))
+
+    server = serve(behave)
+    with gi.InvoicesClient(api_key=KEY, base_url=server.url) as client, ThreadPoolExecutor(16) as threads:
+        asked = range(1, 321)
+        assert [invoice.id for invoice in threads.map(client.get, asked)] == list(asked)
+    assert 1 < server.connections <= 16
+    assert len(server.requests) == 320
+    server.all_hung_up()
+
+
+# -- forked
+
+
+FORKED = """
+    import os, sys, threading, time
+    import httpx
+    import gcore_invoices as gi
+    url = sys.argv[1]
+    client = gi.InvoicesClient(api_key="1234$abc", base_url=url)
+    given = gi.InvoicesClient(api_key="1234$abc", base_url=url, transport=httpx.HTTPTransport())
+    client.get(1), given.get(1)
+    under_way = threading.Thread(target=lambda: client.get(7))  # its locks are held when the child is made
+    under_way.start()
+    time.sleep(0.2)
+    view = client.with_options(timeouts=gi.Timeouts(deadline=5))
+
+    def report(word):
+        os.write(1, word.encode() + b"\\n")
+
+    child = os.fork()
+    if not child:
+        try:
+            threads = [threading.Thread(target=view.get, args=(2,)) for _ in range(4)]
+            [thread.start() for thread in threads]
+            [thread.join() for thread in threads]
+            try:
+                given.get(2)
+            except gi.UsageError as error:
+                report(str(error))
+            client.close()
+            try:
+                client.get(2)
+            except gi.UsageError as error:
+                report(str(error))
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    under_way.join()
+    client.get(3), given.get(3)
+    client.close(), given.close()
+    report("done")
+"""
+
+
+def test_a_child_has_a_pool_of_its_own_and_leaves_the_parents_alone(serve):
+    def behave(exchange):
+        if exchange.request.target.endswith("/7"):
+            time.sleep(0.7)
+        exchange.send(GOOD)
+
+    server = serve(behave)
+    process = child(FORKED, server.url)
+    said = ended(process).splitlines()
+    assert said == [
+        "A transport that was given cannot be shared with a child process: make the client there.",
+        "This client is closed: make a new one, or keep the work inside its `with` block.",
+        "done",
+    ]
+    used = {}
+    for request in server.requests:
+        used.setdefault(request.target.rpartition("/")[2], set()).add(request.connection)
+    assert used["3"] <= used["1"]
+    assert not used["2"] & (used["1"] | used["7"])
+    server.all_hung_up()
+
+
+def test_a_server_is_never_left_with_half_a_connection(connect):
+    """The client says goodbye to an answer that it does not read to its end."""
+
+    def endless(exchange):
+        exchange.send(head("500 Oops", content_length=10**9))
+        with pytest.raises(HungUpError):
+            exchange.trickle(iter(lambda: b"x" * 9999, None), every=0)
+        raise HungUpError
+
+    client, server = connect(endless, says(GOOD))
+    with pytest.raises(gi.InternalServerError):
+        client.get(42)
+    server.all_hung_up()
+    assert client.get(42).id == 42
+    assert os.getpid()
