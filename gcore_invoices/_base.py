@@ -11,7 +11,7 @@ from gcore_invoices._checks import is_number
 from gcore_invoices._config import Timeouts
 from gcore_invoices._flow import Session
 from gcore_invoices._walk import MAX_CONCURRENCY
-from gcore_invoices.errors import InvoicesError, UsageError
+from gcore_invoices.errors import UsageError
 from gcore_invoices.plugins.builtin import built_in_plugins
 from gcore_invoices.plugins.logging import log_to_stderr
 from gcore_invoices.plugins.manager import PluginInfo, Plugins
@@ -34,7 +34,7 @@ def forgets_arguments(init: Callable[P, None]) -> Callable[P, None]:
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             init(*args, **kwargs)
-        except InvoicesError as error:
+        except Exception as error:  # noqa: BLE001 - raised again, whatever it is
             kwargs.clear()
             raise error.with_traceback(None) from error.__cause__
 
@@ -122,7 +122,8 @@ class BaseClient:
         return view
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self._session.settings.base_url}>"
+        session = getattr(self, "_session", None)  # none if its making failed
+        return f"<{type(self).__name__} of {session.settings.base_url if session else 'nothing'}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(

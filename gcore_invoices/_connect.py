@@ -149,6 +149,7 @@ class Connection(Generic[TransportT]):
     def __init__(self, make: Callable[[], TransportT]) -> None:
         self._make: Callable[[], TransportT] = make
         self.closed = False
+        self._loop: object = None
         self.running: set[Any] = set()
         """What ends the calls that are under way when the client is closed."""
         self._after_fork = threading.Lock()
@@ -178,7 +179,6 @@ class Connection(Generic[TransportT]):
                     # The parent's sockets are the parent's: kept from the garbage collector, which would
                     # close them, and never used.
                     self._of_parents.append(self._own)
-                    self.running.clear()
                     self._own = _Own(os.getpid(), self._anew(), threading.Lock())
         return self._own
 
@@ -189,6 +189,18 @@ class Connection(Generic[TransportT]):
                 "A transport that was given cannot be shared with a child process: make the client there."
             )
         return made
+
+    def stay_in(self, loop: object) -> None:
+        """Note the event loop of an async client: its connections live there and nowhere else.
+
+        Raises:
+            UsageError: It has been used in another one.
+        """
+        self._loop = self._loop or loop
+        if self._loop is not loop:
+            raise UsageError(
+                "This client was used in another event loop: make a client in each asyncio.run()."
+            )
 
     def end(self) -> TransportT | None:
         """Let nobody use the pool from now on; returns what is to be closed, if it is this process's own."""
@@ -203,6 +215,17 @@ class _Own(Generic[TransportT]):
     pid: int
     transport: TransportT
     lock: threading.Lock
+
+
+def check_transport(transport: object, *, asynchronous: bool) -> None:
+    """Refuse a transport of the other flavour, or what is none.
+
+    Raises:
+        UsageError: It cannot serve this client.
+    """
+    kind = httpx.AsyncBaseTransport if asynchronous else httpx.BaseTransport
+    if not isinstance(transport, kind):
+        raise UsageError(f"transport takes an httpx.{kind.__name__}, not {type(transport).__name__}.")
 
 
 def closed_error() -> UsageError:

@@ -9,6 +9,7 @@ closed when that happens while TLS is being agreed on, which httpcore does not d
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 import threading
@@ -36,12 +37,14 @@ class Stop:
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._using: socket.socket | None = None
+        self._pid = os.getpid()
 
     def set(self) -> None:
         """End the call."""
         with self._lock:
             self._stopped.set()
-            if self._using is not None:
+            # A child process has a copy, and no business with its parent's connections.
+            if self._using is not None and self._pid == os.getpid():
                 # Closing wakes no thread that reads, and an SSLSocket's own shutdown takes its TLS away.
                 with contextlib.suppress(OSError):
                     socket.socket.shutdown(self._using, socket.SHUT_RDWR)
@@ -103,6 +106,8 @@ def close_when_cancelled(transport: httpx.AsyncBaseTransport) -> None:
 def _wrap(transport: Any, backend: Callable[[Any], object], mend: Callable[[Any], None]) -> None:
     # httpx has no parameter for this; pyproject.toml pins httpx, and a test holds the three attributes.
     pool = transport._pool  # noqa: SLF001
+    if isinstance(pool._network_backend, _Backend | _AsyncBackend):  # noqa: SLF001
+        return  # a transport that several clients share
     pool._network_backend = backend(pool._network_backend)  # noqa: SLF001
     create = pool.create_connection
 

@@ -222,7 +222,7 @@ class _State(Generic[T]):
             answer = self._reader.so_far()
             error.request_id = _operations.request_id(answer.headers, credential)
             if isinstance(error, APIResponseValidationError):
-                error.content_type = answer.headers.get("content-type")
+                error.content_type = _operations.content_type(answer, credential)
                 error.excerpt = _operations.excerpt(answer, credential)
         error.args = tuple(credential.mask(str(value)) for value in error.args)
         clean(error, credential)
@@ -383,7 +383,8 @@ def _intercepted(state: _State[Any], request: httpx.Request) -> Answer | _Failur
     if not isinstance(response, Response) or response.body is None:
         raise UsageError(f"intercept returned {response!r}; it takes a Response with a body, or None.")
     headers = httpx.Headers(
-        [pair for pair in response.headers.multi_items() if pair[0] != "content-encoding"]
+        [pair for pair in response.headers.multi_items() if pair[0] != "content-encoding"],
+        encoding=response.headers.encoding,
     )
     try:
         reader = state.open(response.status_code, headers)
@@ -399,6 +400,10 @@ def _throttle(state: _State[Any], attempt: Attempt) -> Flow[None]:
     if throttle is None:
         return
     waits = throttle(call=state.call, attempt=attempt)
+    if not isinstance(waits, list):
+        raise UsageError(
+            f"A wrapper of throttle returned {waits!r}; it takes the list of waits that it wraps."
+        )
     for wait in waits:
         if not is_number(wait) or wait < 0:
             raise UsageError(f"throttle returned {wait!r}; it takes seconds, 0 or more, or None.")
@@ -427,8 +432,8 @@ def _sent(state: _State[Any], request: httpx.Request) -> Flow[Answer | _Failure]
         broken.__cause__ = cause
         return state.failure(broken)
     except BaseException as error:
-        if not isinstance(error, Exception):  # cancelled or interrupted, deep inside httpcore
-            clean(error, state.session.settings.credential)
+        # Cancelled or interrupted deep inside httpcore, or what a transport of the caller's raises.
+        clean(error, state.session.settings.credential)
         raise
     return answer
 
@@ -442,7 +447,10 @@ def _as_response(answer: Answer, state: _State[Any]) -> Response:
     headers = answer.headers
     text = "\n".join(headers.values())
     if credential.mask(text) != text:
-        headers = httpx.Headers([(name, credential.mask(value)) for name, value in headers.multi_items()])
+        headers = httpx.Headers(
+            [(name, credential.mask(value)) for name, value in headers.multi_items()],
+            encoding=headers.encoding,
+        )
     return Response(answer.status_code, headers, body, size=answer.size, intercepted=answer.intercepted)
 
 

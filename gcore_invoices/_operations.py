@@ -46,6 +46,8 @@ T_co = TypeVar("T_co", covariant=True)
 _EXCERPT = 500
 _MAX_WORD = 200
 _JSON = "application/json"
+# Seconds; far beyond what anybody waits, and still a number to calculate with.
+_LONGEST_WAIT = 1e9
 _PDF = "application/pdf"
 # The generator removes double underscores.
 _ARGUMENTS = {"billing_period_from": "billing_period_from_from", "billing_period_to": "billing_period_to_to"}
@@ -277,18 +279,27 @@ def _retry_after(headers: httpx.Headers) -> float | None:
     seconds = _number(asked)
     if seconds is not None:
         return seconds
-    try:
-        until = parsedate_to_datetime(asked)
-        # By the server's own clock, where it tells: ours may be off.
-        now = parsedate_to_datetime(headers["date"]) if "date" in headers else datetime.now(UTC)
-        return max((until - now).total_seconds(), 0.0)
-    except (ValueError, TypeError, ArithmeticError, LookupError):  # whatever the parser trips over
+    until = _date(asked)
+    if until is None:
         return None
+    # By the server's own clock, where it tells: ours may be off.
+    now = _date(headers.get("date", "")) or datetime.now(UTC)
+    return max((until - now).total_seconds(), 0.0)
 
 
 def _number(text: str) -> float | None:
     """Digits with an optional fraction; float() alone would take `nan`, `1e9` and `-3` too."""
-    return float(text) if re.fullmatch(r"\s*\d{1,9}(\.\d{1,9})?\s*", text, re.ASCII) else None
+    digits = re.fullmatch(r"\s*\d+(\.\d+)?\s*", text, re.ASCII)
+    return min(float(text), _LONGEST_WAIT) if digits else None
+
+
+def _date(text: str) -> datetime | None:
+    """An HTTP date in any of its three forms (RFC 9110, 5.6.7); the oldest names no zone and means UTC."""
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, TypeError, ArithmeticError, LookupError):  # whatever the parser trips over
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 _ADVICE: dict[type[APIStatusError], str] = {
@@ -304,7 +315,7 @@ def _advice(cls: type[APIStatusError], answer: Answer, credential: Credential) -
     if cls is AuthenticationError and credential.looks_cut:
         return (
             "The key in use holds no $ and no _, as keys do: if it was set in a shell without single "
-            "quotes, everything from the $ on was lost. Write GCORE_API_KEY='1234$abcdef'."
+            "quotes, everything from the $ on was lost. Put the value of GCORE_API_KEY in single quotes."
         )
     if cls is AuthenticationError and credential.scheme == "Bearer" and not credential.renewable:
         return "A login token lives one hour: log in again, or pass bearer_token= a function."
@@ -319,12 +330,16 @@ def excerpt(answer: Answer, credential: Credential) -> str:
     return credential.mask(answer.text(_EXCERPT + 1), limit=_EXCERPT)
 
 
+def content_type(answer: Answer, credential: Credential) -> str | None:
+    """The answer's media type as sent, without the key."""
+    said = answer.headers.get("content-type")
+    return None if said is None else credential.mask(said, limit=_MAX_WORD)
+
+
 def _validation_error(
     operation: Operation[Any], answer: Answer, credential: Credential, error: Exception
 ) -> APIResponseValidationError:
-    content_type = answer.headers.get("content-type")
-    if content_type is not None:
-        content_type = credential.mask(content_type, limit=_MAX_WORD)
+    media_type = content_type(answer, credential)
     problem = str(error) or type(error).__name__
     if isinstance(error, UnicodeDecodeError | ArithmeticError | RecursionError):
         problem = {UnicodeDecodeError: "It is not UTF-8", RecursionError: "It is nested without end"}.get(
@@ -333,12 +348,12 @@ def _validation_error(
     place = re.search(r" - at `(.+)`$", problem)
     problem = credential.mask(problem, limit=_EXCERPT)
     message = f"The answer to {operation.name} is not what the contract says: {problem}."
-    if operation.accept == _JSON and _JSON not in (content_type or ""):
-        message += f" Its content type is {content_type or 'missing'}; something else may have answered."
+    if operation.accept == _JSON and _JSON not in (media_type or ""):
+        message += f" Its content type is {media_type or 'missing'}; something else may have answered."
     return APIResponseValidationError(
         message,
         path=place[1] if place else None,
-        content_type=content_type,
+        content_type=media_type,
         excerpt=excerpt(answer, credential),
         undecodable=not isinstance(error, msgspec.ValidationError),
         request_id=request_id(answer.headers, credential),

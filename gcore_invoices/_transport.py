@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from typing import NoReturn
 from weakref import WeakSet
 
@@ -89,11 +90,18 @@ class _LogFilter(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self.credentials: WeakSet[Credential] = WeakSet()
+        self._credentials: WeakSet[Credential] = WeakSet()
+        self._guard = threading.Lock()  # a set that grows while it is copied is an error
+
+    def add(self, credential: Credential) -> None:
+        with self._guard:
+            self._credentials.add(credential)
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
-        for credential in self.credentials.copy():
+        with self._guard:
+            credentials = list(self._credentials)
+        for credential in credentials:
             text = credential.mask(text)
         record.msg, record.args = text, ()
         return True
@@ -103,7 +111,7 @@ _log_filter = _LogFilter()
 
 
 def _mask_logs(credential: Credential) -> None:
-    _log_filter.credentials.add(credential)
+    _log_filter.add(credential)
     for name in ("connection", "http11", "proxy", "socks"):
         logging.getLogger(f"httpcore.{name}").addFilter(_log_filter)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 from gcore_invoices import _flow, _operations
 from gcore_invoices._base import BaseClient, forgets_arguments
 from gcore_invoices._config import SortParameter, Timeouts, resolve
-from gcore_invoices._connect import Connection, Network, closed_error
+from gcore_invoices._connect import Connection, Network, check_transport, closed_error
 from gcore_invoices._deadline import Stop, Stopped, close_when_cancelled, deadline, keep_deadlines
 from gcore_invoices._transport import AsyncKeyTransport, KeyTransport, check_token
 from gcore_invoices._walk import Limits
@@ -105,6 +105,7 @@ class InvoicesClient(BaseClient):
         # A token that is text stands in the credential, and nowhere else.
         self._ask_for_token = bearer_token if callable(bearer_token) else None
         if transport is not None:
+            check_transport(transport, asynchronous=False)
             network.refuse_beside_transport()
 
         def connect() -> KeyTransport:
@@ -302,6 +303,7 @@ class AsyncInvoicesClient(BaseClient):
         self._asyncio = asyncio
         self._token_lock = asyncio.Lock()
         if transport is not None:
+            check_transport(transport, asynchronous=True)
             network.refuse_beside_transport()
 
         def connect() -> AsyncKeyTransport:
@@ -358,6 +360,7 @@ class AsyncInvoicesClient(BaseClient):
     async def _run(self, flow: Flow[T]) -> T:
         """Do what the flow asks for until it has a result."""
         try:
+            self._connection.stay_in(self._asyncio.get_running_loop())
             step = next(flow)
             while True:
                 try:

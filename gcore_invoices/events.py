@@ -174,7 +174,7 @@ class Checkpoint:
         Raises:
             UsageError: It is not the text of a checkpoint.
         """
-        found = _CHECKPOINT.fullmatch(text.strip())
+        found = _CHECKPOINT.fullmatch(str(text).strip())
         if found is None:
             raise UsageError(f"This is no checkpoint: {text!r}. It is the text of `pager.checkpoint`, whole.")
         return cls(found[1], int(found[2]), int(found[3]))

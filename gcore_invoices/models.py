@@ -6,6 +6,7 @@ Field names, types and nullability are the contract's (openapi/erp-invoices.yaml
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from enum import Enum, StrEnum
@@ -160,6 +161,11 @@ def _json_ready(value: Any) -> Any:
     return value
 
 
+_AMOUNTS = ("amount_untaxed", "amount_tax", "amount_total")
+# Decimal() reads much that is no JSON number: 1_000, digits of other scripts, leading zeros. A look for
+# any spelling but the usual one is cheap; only an answer that has one is looked at field by field.
+_ODD_AMOUNT = re.compile(rb'"amount_(?:untaxed|tax|total)"\s*:\s*"(?!-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")')
+_AMOUNT = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _TWELVE_PLACES = Decimal("0.000000000000")
 _MAX_EXPONENT = 20
 _KNOWN_FIELDS = frozenset(Invoice.__struct_fields__) - {"extra"}
@@ -181,6 +187,8 @@ def decode_invoice(body: bytes) -> Invoice:
             raise
         invoice = msgspec.convert(_with_extra(_loose_decoder.decode(body)), Invoice)
     _check_amounts(invoice, "$")
+    if _ODD_AMOUNT.search(body):
+        _check_spelling(_loose_decoder.decode(body), "$")
     return invoice
 
 
@@ -201,6 +209,9 @@ def decode_page(body: bytes) -> WirePage:
         page = msgspec.convert(loose, WirePage)
     for index, invoice in enumerate(page.results):
         _check_amounts(invoice, f"$.results[{index}]")
+    if _ODD_AMOUNT.search(body):
+        for index, row in enumerate(_loose_decoder.decode(body)["results"]):
+            _check_spelling(row, f"$.results[{index}]")
     return page
 
 
@@ -214,7 +225,7 @@ def _with_extra(row: Any) -> Any:
 
 
 def _check_amounts(invoice: Invoice, place: str) -> None:
-    for name in ("amount_untaxed", "amount_tax", "amount_total"):
+    for name in _AMOUNTS:
         amount: Decimal = getattr(invoice, name)
         # One cheap look for the form the API documents; the rest is for answers that leave it.
         if amount.same_quantum(_TWELVE_PLACES):
@@ -225,3 +236,10 @@ def _check_amounts(invoice: Invoice, place: str) -> None:
         if abs(exponent) > _MAX_EXPONENT:
             problem = f"Expected an exponent within ±{_MAX_EXPONENT}, got {exponent}"
             raise msgspec.ValidationError(f"{problem} - at `{place}.{name}`")
+
+
+def _check_spelling(row: dict[str, Any], place: str) -> None:
+    for name in _AMOUNTS:
+        text = row[name]
+        if isinstance(text, str) and not _AMOUNT.fullmatch(text):
+            raise msgspec.ValidationError(f"Expected a decimal number, got {text!r} - at `{place}.{name}`")

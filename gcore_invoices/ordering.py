@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
@@ -35,11 +35,16 @@ class SortKey(Enum):
         return SortTerm(self, descending=True)
 
 
+def _is_key(_: object, __: object, value: Any) -> None:
+    if not isinstance(value, SortKey):
+        raise UsageError(f"A sort term takes a SortKey, not {value!r}: write SortKey.ID.asc().")
+
+
 @frozen
 class SortTerm:
     """One key with its direction. Made by `SortKey.….asc()` and `.desc()`."""
 
-    key: SortKey
+    key: SortKey = field(validator=_is_key)
     descending: bool = field(default=False, kw_only=True)
 
     def __str__(self) -> str:

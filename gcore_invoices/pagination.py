@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable
 from contextlib import aclosing
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,9 @@ class _Pager:
         )
         return call(operation, self._session, told=told)
 
+    def _one_more(self) -> _walk.Limits:
+        return evolve(self._limits, max_items=1)
+
     def _one_row(self) -> Flow[Page]:
         return self._ask((_walk.effective_order(self.query), self.query.offset), 1)
 
@@ -82,6 +86,7 @@ class _Running:
         self._named = Walk(token_hex(8), pager.query)
         self._asked: list[Key] = []
         self._error: PaginationError | None = None
+        self._started = time.monotonic()
         pager.report = WalkReport()
 
     def step(self, answer: Page | None) -> _walk.Fetch | _walk.Deliver | None:
@@ -111,6 +116,8 @@ class _Running:
         self._pager.report = evolve(self._pager.report, requests=len(self._asked))
         if self._error:
             self._error.report = self._pager.report
+            self._error.attempts = len(self._asked)
+            self._error.elapsed = time.monotonic() - self._started
         if self._hooks.walk_finished:
             self._hooks.walk_finished(walk=self._named, report=self._pager.report)
 
@@ -123,19 +130,19 @@ class InvoicePager(_Pager, Iterable[Invoice]):
     `APIResponseValidationError`), and a walk also `PaginationError`.
     """
 
-    def __iter__(self) -> Iterator[Invoice]:
+    def __iter__(self) -> Generator[Invoice, None, None]:
         for page in self._pages():
             self._page = page
             for self._index, invoice in enumerate(page.invoices):
                 yield invoice
 
-    def pages(self) -> Iterator[Page]:
+    def pages(self) -> Generator[Page, None, None]:
         """The pages, each with the rows that are new in it."""
         for page in self._pages():
             self._hand_out(page)
             yield page
 
-    def _pages(self) -> Iterator[Page]:
+    def _pages(self) -> Generator[Page, None, None]:
         running = self._begin()
 
         width = Width(self._session.concurrency)
@@ -158,7 +165,9 @@ class InvoicePager(_Pager, Iterable[Invoice]):
             running.finish()
 
     def first(self) -> Invoice | None:
-        """The first invoice, or none if nothing matches. One request."""
+        """The first invoice, or none if nothing matches. One request; after `resume`, the next one."""
+        if self._limits.resume is not None:
+            return next(iter(InvoicePager(self.query, self._one_more(), self._session, self._run)), None)
         page: Page = self._run(self._one_row())
         return next(iter(page.invoices), None)
 
@@ -171,14 +180,14 @@ class InvoicePager(_Pager, Iterable[Invoice]):
 class AsyncInvoicePager(_Pager, AsyncIterable[Invoice]):
     """The same for `async for`. Made by `AsyncInvoicesClient.list`."""
 
-    async def __aiter__(self) -> AsyncIterator[Invoice]:
+    async def __aiter__(self) -> AsyncGenerator[Invoice, None]:
         async with aclosing(self._pages()) as pages:
             async for page in pages:
                 self._page = page
                 for self._index, invoice in enumerate(page.invoices):
                     yield invoice
 
-    async def pages(self) -> AsyncIterator[Page]:
+    async def pages(self) -> AsyncGenerator[Page, None]:
         """The pages, each with the rows that are new in it."""
         async with aclosing(self._pages()) as pages:
             async for page in pages:
@@ -208,7 +217,10 @@ class AsyncInvoicePager(_Pager, AsyncIterable[Invoice]):
             running.finish()
 
     async def first(self) -> Invoice | None:
-        """The first invoice, or none if nothing matches. One request."""
+        """The first invoice, or none if nothing matches. One request; after `resume`, the next one."""
+        if self._limits.resume is not None:
+            rest = AsyncInvoicePager(self.query, self._one_more(), self._session, self._run)
+            return await anext(aiter(rest), None)
         page: Page = await self._run(self._one_row())
         return next(iter(page.invoices), None)
 

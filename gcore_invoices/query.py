@@ -48,7 +48,7 @@ def _currency(_: object, attribute: Attribute[Any], value: object) -> None:
 
 
 def _upper(value: Any) -> Any:
-    return value.upper() if isinstance(value, str) else value
+    return value.upper() if isinstance(value, str) and value.isascii() else value
 
 
 def _order(given: Order | SortTerm | Sequence[SortTerm] | None) -> Order:

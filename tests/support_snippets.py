@@ -175,7 +175,7 @@ class Page:
 
     def _shell(self, block: Block) -> str:
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", block.code],  # noqa: S607
+            ["bash", "-euo", "pipefail", "-c", block.code],
             cwd=self._folder,
             env=self._variables,
             capture_output=True,

@@ -101,7 +101,7 @@ class Plugins:
                 continue
             try:
                 plugin = _load(candidate)
-                hooks = self._check(plugin, info)
+                hooks = self._look_at(plugin, info)
             except UsageError as error:
                 if strict or not candidate.may_fail:
                     raise
@@ -125,6 +125,14 @@ class Plugins:
     def find(self, kind: type[Any]) -> Any:
         """The active plugin of a class, or None."""
         return next((plugin for plugin in self._manager.get_plugins() if isinstance(plugin, kind)), None)
+
+    def _look_at(self, plugin: object, info: PluginInfo) -> tuple[str, ...]:
+        try:
+            return self._check(plugin, info)
+        except UsageError:
+            raise
+        except Exception as error:  # its __getattr__, __dir__ and properties are a stranger's code
+            raise UsageError(f"Plugin {info} cannot be read: {type(error).__name__}: {error}.") from error
 
     def _check(self, plugin: object, info: PluginInfo) -> tuple[str, ...]:
         """Refuse what pluggy would take without a word or explain in its own terms."""

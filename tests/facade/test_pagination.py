@@ -93,7 +93,7 @@ def test_a_next_that_never_ends_is_not_believed(make_client):
     shelf = Shelf(range(150), next="https://api.gcore.com/loop")
     client = make_client(shelf.wire)
     assert ids(client.invoices()) == list(range(150))
-    assert shelf.asked == [(0, 100), (99, 100), (149, 100), (149, 100)]
+    assert sorted(shelf.asked) == [(0, 100), (99, 100), (149, 100), (149, 100)]
 
 
 def test_rows_appended_during_the_walk_are_delivered(make_client):

@@ -410,6 +410,45 @@ def test_a_child_has_a_pool_of_its_own_and_leaves_the_parents_alone(serve):
     server.all_hung_up()
 
 
+def test_a_child_that_closes_the_client_ends_its_own_calls_and_not_the_parents(serve):
+    code = """
+    import os, sys, threading, time
+    import gcore_invoices as gi
+    client = gi.InvoicesClient(api_key="1234$abc", base_url=sys.argv[1], retry=gi.RetryPolicy(attempts=1))
+    under_way = threading.Thread(target=lambda: os.write(1, b"%d\\n" % client.get(7).id))
+    under_way.start()
+    time.sleep(0.2)
+
+    def ended():
+        try:
+            client.get(9)
+        except gi.UsageError:
+            os.write(1, b"ended\\n")
+
+    child = os.fork()
+    if not child:
+        try:
+            own = threading.Thread(target=ended)
+            own.start()
+            time.sleep(0.2)
+            client.close()
+            own.join(5)
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    under_way.join()
+    client.close()
+    """
+
+    def behave(exchange):
+        if exchange.request.target.endswith("/9"):
+            exchange.silence()
+        time.sleep(0.7)
+        exchange.send(GOOD)
+
+    assert ended(child(code, serve(behave).url)).split() == ["ended", "42"]
+
+
 def test_a_server_is_never_left_with_half_a_connection(connect):
     """The client says goodbye to an answer that it does not read to its end."""
 

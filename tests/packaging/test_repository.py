@@ -77,7 +77,7 @@ def test_both_environments_use_the_same_ruff():
 
 def make(*arguments: str) -> str:
     return subprocess.run(
-        ["make", "--no-print-directory", *arguments],  # noqa: S607
+        ["make", "--no-print-directory", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -32,8 +32,8 @@ def sync() -> None:
             order_by=[SortKey.AMOUNT_TOTAL.desc(), SortKey.ID.asc()],
         )
         assert_type(pager, InvoicePager)
-        assert_type(iter(pager), Iterator[Invoice])
-        assert_type(pager.pages(), Iterator[Page])
+        assert_type(iter(pager), Generator[Invoice, None, None])
+        assert_type(pager.pages(), Generator[Page, None, None])
         assert_type(pager.first(), Invoice | None)
         assert_type(pager.count(), int)
         assert_type(client.get(42), Invoice)
@@ -57,7 +57,7 @@ async def asynchronous() -> None:
 
     async with AsyncInvoicesClient(bearer_token=token) as client:
         pager = client.list(move_type=MoveType.OUT_REFUND)
-        assert_type(aiter(pager), AsyncIterator[Invoice])
+        assert_type(aiter(pager), AsyncGenerator[Invoice, None])
         async for invoice in pager:
             assert_type(invoice, Invoice)
         async for page in pager.pages():
