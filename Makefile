@@ -34,8 +34,8 @@ check-rest: lint types check-generated test-slow ## `make check` without `make t
 test-slow: .venv/installed .venv-generate/installed ## the tests that build, regenerate and install
 	$(PY) -m pytest -n auto --dist loadgroup -m slow $(TESTS)
 
-fuzz: .venv/installed ## feed the clients over a hundred thousand broken answers, and print how many (10 minutes)
-	$(PY) -m pytest -n auto --timeout=1800 --hypothesis-profile=long tests/fuzz $(TESTS)
+fuzz: .venv/installed ## over a hundred thousand broken answers, and as many walks over lists that move (20 minutes)
+	$(PY) -m pytest -n auto --timeout=3600 --hypothesis-profile=long tests/fuzz tests/walk/test_guarantee.py tests/walk/test_machine.py tests/walk/test_resume.py $(TESTS)
 
 # The second interpreter has what a user has, the project and its run-time dependencies: what imports cost depends on it.
 bench: .venv-bench/installed ## measure against what one would use instead; writes docs/benchmarks.md (Linux, 8 minutes)

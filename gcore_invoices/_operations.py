@@ -132,6 +132,8 @@ class Operation(Generic[T_co]):
         try:
             if answer.status_code != HTTPStatus.OK:
                 raise _Unreadable(f"Expected status 200, got {answer.status_code}")
+            if self.accept == _JSON:
+                str(answer.body, "utf-8")  # the decoder does not look into what it skips
             return self.read(answer)
         except _UNREADABLE as error:
             raise _validation_error(self, answer, credential, error) from error

@@ -31,7 +31,7 @@ from gcore_invoices.ordering import Order, SortKey
 from gcore_invoices.query import MAX_PAGE_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from gcore_invoices.models import Invoice, Page
     from gcore_invoices.query import InvoiceQuery
@@ -93,7 +93,7 @@ class Limits:
         Raises:
             UsageError: `max_items` is no positive integer, or the text is no checkpoint.
         """
-        place = Checkpoint.parse(resume) if isinstance(resume, str) else resume
+        place = resume if resume is None or isinstance(resume, Checkpoint) else Checkpoint.parse(resume)
         return cls(max_items=max_items, strict=strict, resume=place)
 
 
@@ -141,7 +141,7 @@ def walk(query: InvoiceQuery, limits: Limits) -> Walk:
     yield from run.read(effective_order(query), seam, start)
     if isinstance(seam, _ByPlace) and not run.full and (limits.strict or seam.in_doubt or run.miscounted()):
         run.refuse_to_mend_after_offset()
-        run.delivered_before = frozenset(seam.seen)
+        run.begin_second_pass(seam.seen)
         yield from run.read(_BY_ID, _ById(1), 0)
     return evolve(run.report, complete=True)
 
@@ -153,9 +153,12 @@ class _Run:
         self._query = query
         self._fingerprint = query.fingerprint() if is_by_id(query) else None
         self._left = limits.max_items
-        wanted = query.page_size if self._left is None else min(query.page_size, self._left)
-        self._limit = max(wanted, 2)  # one row of a page is the seam
+        # One row of a page is the seam; of a resumed walk, of the first page too.
+        wanted = query.page_size if self._left is None else self._left + (limits.resume is not None)
+        self._limit = max(min(query.page_size, wanted), 2)
         self._places: dict[int, int] = {}
+        self._reached: int | None = None
+        self._count_moved = False
         if limits.resume is not None:
             self._places[limits.resume.last_id] = limits.resume.offset
         self.report = WalkReport()
@@ -168,11 +171,10 @@ class _Run:
     def read(self, order: Order, seam: _Seam, start: int) -> Generator[Fetch | Deliver, Page | None, None]:
         """One pass over the list in one order, until nothing new comes."""
         offset, origin, back = start, start, 0
-        length, count, idle = self._limit, 0, 0
+        limit = length = self._limit
+        count = idle = 0
         looked = begun_anew = False
         while True:
-            # A list that moves faster than small pages can follow is read in large ones.
-            limit = self._limit if idle < _PATIENCE // 4 else MAX_PAGE_SIZE
             page = yield Fetch(order, offset, limit, self._ahead(offset, length, count))
             assert page is not None  # noqa: S101 - a Fetch is answered with a page
             rows, count = page.invoices, page.count
@@ -188,26 +190,47 @@ class _Run:
                 origin = min(origin if back else offset, offset if rows else max(count, 1))
                 back = back * 2 or 2
                 idle += 1
+                looked = False
                 offset = max(origin - back, 0)
                 continue
             back, begun_anew = 0, False
             still = self._note_places(page, seam)
+            onward = seam.moves_on(rows)
             new = seam.new(rows, after_only=self._query.offset > 0)
             at_end = offset + len(rows) >= count
             if new:
-                idle, looked = 0, False
+                idle, looked, self._reached = 0, False, new[-1].id
                 yield from self._deliver(page, new)
                 if self.full:
                     return
-            elif still and at_end and (looked or (_fits(page) and not page.has_next)):
+            elif self._is_end(page, still=still, looked=looked, length=length):
                 return
-            elif not still or at_end or len(rows) <= 1:
+            elif at_end or len(rows) <= 1 or not (still or onward):
                 # What does not fit together, such as a next page after the end, is looked at once more.
                 # (Else the walk is on its way through rows it knows, to where the last one has moved.)
                 idle += 1
-                looked = still and at_end
-            length = self._limit if at_end or len(rows) >= self._limit else len(rows)
+                looked = still and at_end and self._stops_where_reached(page)
+            # That way is taken in large steps: the list may move faster than small pages can follow.
+            limit = self._limit if new or at_end else MAX_PAGE_SIZE
+            length = limit if at_end or len(rows) >= limit or not new else len(rows)
             offset += max(len(rows) - 1, 0)
+
+    def _is_end(self, page: Page, *, still: bool, looked: bool, length: int) -> bool:
+        """Whether a page without new rows shows that there are no more."""
+        fits = _fits(page) and not page.has_next
+        if still:
+            return fits or (looked and page.offset + len(page.invoices) >= page.count)
+        # Rows came or went before this very look. A short page that ends where the walk has come to is its
+        # end all the same; a whole one may be another page under a false offset.
+        return fits and len(page.invoices) < length and self._stops_where_reached(page)
+
+    def _stops_where_reached(self, page: Page) -> bool:
+        return (page.invoices[-1].id if page.invoices else None) == self._reached
+
+    def begin_second_pass(self, delivered: Iterable[int]) -> None:
+        """From now on rows are read in another order, and these are not delivered again."""
+        self.delivered_before = frozenset(delivered)
+        self._places, self._reached = {}, None
 
     def _ahead(self, offset: int, length: int, count: int) -> tuple[int, ...]:
         """The offsets after this one if nothing moves: page by page, and the look beyond the last row."""
@@ -241,6 +264,7 @@ class _Run:
         if not values <= _KNOWN:
             unknown |= {f"{_FIELD[type(value)]}={value}" for value in values - _KNOWN}
         first = self.report.first_count
+        self._count_moved |= first is not None and page.count != first
         self.report = evolve(
             self.report,
             requests=self.report.requests + 1,
@@ -293,8 +317,10 @@ class _Run:
             )
 
     def miscounted(self) -> bool:
-        """Whether what was delivered is not what the API counts."""
-        return self.report.delivered != max((self.report.last_count or 0) - self._query.offset, 0)
+        """Whether the API counts otherwise than was delivered, or than it did before."""
+        return self._count_moved or self.report.delivered != max(
+            (self.report.last_count or 0) - self._query.offset, 0
+        )
 
     def refuse_to_mend_after_offset(self) -> None:
         """A second pass goes by id, and cannot tell which rows an offset in another order passed over."""
@@ -347,12 +373,16 @@ class _Seam(Protocol):
     def last_id(self) -> int | None:
         """The row delivered last."""
 
+    def moves_on(self, rows: Sequence[Invoice]) -> bool:
+        """Whether a page is certain to come nearer to that row than the page before did."""
+
 
 class _ById:
     """Ids never change and never repeat: the last one says all that was delivered."""
 
     def __init__(self, sign: int) -> None:
         self._sign = sign
+        self._passed: int | None = None
         self.last: int | None = None
 
     def joins(self, rows: Sequence[Invoice], *, back: int, limit: int) -> bool:  # noqa: ARG002
@@ -370,6 +400,10 @@ class _ById:
 
     def last_id(self) -> int | None:
         return self.last
+
+    def moves_on(self, rows: Sequence[Invoice]) -> bool:
+        before, self._passed = self._passed, rows[-1].id * self._sign if rows else None
+        return before is not None and self._passed is not None and self._passed > before
 
 
 class _BySet:
@@ -395,13 +429,16 @@ class _BySet:
     def last_id(self) -> int | None:
         return self.last.id if self.last else None
 
+    def moves_on(self, rows: Sequence[Invoice]) -> bool:  # noqa: ARG002
+        return False
+
     def place(self, rows: Sequence[Invoice]) -> int | None:
         """Where the row delivered last is among these."""
         return next((index for index, row in enumerate(rows) if row.id == self.last_id()), None)
 
     def _after_last(self, rows: Sequence[Invoice]) -> Sequence[Invoice]:
-        place = self.place(rows)
-        return rows if place is None else rows[place + 1 :]
+        known = [index for index, row in enumerate(rows) if row.id in self.seen]
+        return rows[known[-1] + 1 :] if known else rows
 
 
 class _ByTime(_BySet):
@@ -422,7 +459,7 @@ class _ByTime(_BySet):
         return row.created_at > last if self._descending else row.created_at < last
 
     def _after_last(self, rows: Sequence[Invoice]) -> Sequence[Invoice]:
-        if self.place(rows) is None:
+        if not any(row.id in self.seen for row in rows):
             return [row for row in rows if not self._is_before_last(row)]
         return super()._after_last(rows)
 

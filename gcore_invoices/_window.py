@@ -15,7 +15,7 @@ from gcore_invoices.errors import APIStatusError
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
     from concurrent.futures import Future, ThreadPoolExecutor
 
     from gcore_invoices._walk import Fetch
@@ -37,7 +37,7 @@ class Width:
 
     def __init__(self, widest: int) -> None:
         self.now = widest
-        self._widest = widest
+        self.widest = widest
         self._failures = 0
         self._narrowed = 0.0
 
@@ -49,10 +49,12 @@ class Width:
             asked: When it was sent, by `time.monotonic()`. What was sent before the window was narrowed says
                 nothing about the narrower one.
         """
+        if asked < self._narrowed:
+            return
         if error is None:
             self._failures = 0
-            self.now = min(self.now + 1, self._widest)
-        elif isinstance(error, APIStatusError) and asked > self._narrowed:
+            self.now = min(self.now + 1, self.widest)
+        elif isinstance(error, APIStatusError):
             self._failures += error.status_code >= 500
             if error.status_code == 429 or self._failures >= _RUN_OF_FAILURES:
                 self.now = max(self.now // 2, 1)
@@ -60,8 +62,12 @@ class Width:
                 self._narrowed = time.monotonic()
 
     def plan(self, step: Fetch) -> list[Key]:
-        """What should be on its way or held now."""
-        return [(step.order, offset) for offset in (step.offset, *step.ahead)[: self.now]]
+        """What may be on its way or held now. Only the first `now` of it are started."""
+        return [(step.order, offset) for offset in (step.offset, *step.ahead)[: self.widest]]
+
+    def missing(self, plan: list[Key], held: Collection[Key]) -> list[Key]:
+        """What of a plan is to be started now."""
+        return [key for key in plan[: self.now] if key not in held]
 
 
 class ThreadWindow:
@@ -84,11 +90,11 @@ class ThreadWindow:
         plan = self._width.plan(step)
         for key in self._held.keys() - plan:
             self._discard(key)
-        if len(plan) == 1 and plan[0] not in self._held:
+        missing = self._width.missing(plan, self._held)
+        if missing == plan[:1] and not self._held:
             return self._fetch(plan[0], step.limit, None)  # nothing to overlap with: no thread
-        for key in plan:
-            if key not in self._held:
-                self._start(key, step.limit)
+        for key in missing:
+            self._start(key, step.limit)
         page = self._held[plan[0]][0].result()
         _, stop = self._held.pop(plan[0])
         self._stops.discard(stop)
@@ -106,7 +112,7 @@ class ThreadWindow:
         from contextvars import copy_context  # noqa: PLC0415
 
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._width.now, "gcore-invoices")
+            self._pool = ThreadPoolExecutor(self._width.widest, "gcore-invoices")
         stop = Stop()
         self._stops.add(stop)  # before the page is started: Ctrl-C may come between any two steps
         # The caller's context, so that spans find their parent.
@@ -141,11 +147,8 @@ class TaskWindow:
         plan = self._width.plan(step)
         for key in self._held.keys() - plan:
             self._discard(key)
-        if len(plan) == 1 and plan[0] not in self._held:
-            return await self._fetch(plan[0], step.limit)
-        for key in plan:
-            if key not in self._held:
-                self._held[key] = self._asyncio.ensure_future(self._fetch(key, step.limit))
+        for key in self._width.missing(plan, self._held):
+            self._held[key] = self._asyncio.ensure_future(self._fetch(key, step.limit))
         page = await self._held[plan[0]]
         del self._held[plan[0]]
         return page
@@ -160,4 +163,10 @@ class TaskWindow:
     def _discard(self, key: Key) -> None:
         task = self._held.pop(key)
         self._leaving.add(task)
+        task.add_done_callback(self._left)
         task.cancel()
+
+    def _left(self, task: asyncio.Task[Page]) -> None:
+        self._leaving.discard(task)  # and its page with it
+        if not task.cancelled():
+            task.exception()  # seen, and of no interest

@@ -148,5 +148,5 @@ class InvoiceQuery:
     def fingerprint(self) -> str:
         """Sixteen hex digits that stand for the filters and the order, and so for one list."""
         filters = sorted((name, str(value)) for name, value in self.filters().items())
-        text = repr((filters, str(self.order_by)))
+        text = repr((filters, str(self.order_by) or "id"))
         return sha256(text.encode()).hexdigest()[:16]

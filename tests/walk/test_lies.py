@@ -63,6 +63,11 @@ def the_same_page_once_more(shelf, order, offset, limit, n):
     return page
 
 
+def offset_ignored_now_and_then(shelf, order, offset, limit, n):
+    page = shelf.page(order, 0 if n % 4 == 3 else offset, limit)
+    return replace(page, offset=offset)
+
+
 HARMLESS = {
     "a cap of 50": capped(50),
     "a cap of 3": capped(3),
@@ -159,6 +164,35 @@ def test_a_lie_that_cannot_be_seen_through_is_an_error_never_a_shortage(lie, wor
         assert words in str(walked.error)
         assert walked.error.report == walked.report
         assert walked.report.complete is False
+
+
+@pytest.mark.parametrize("size", [120, 250, 298, 300, 400])
+@pytest.mark.parametrize(
+    "order", [[], [SortKey.ID.desc()], [SortKey.CREATED_AT.asc()]], ids=["id", "-id", "created_at"]
+)
+def test_a_backend_that_sometimes_passes_over_the_offset_costs_no_invoice(order, size):
+    shelf = listing(size)
+    walked = told(offset_ignored_now_and_then, shelf, order)
+    assert walked.twice() == []
+    assert walked.error or set(walked.ids) == set(shelf.rows)
+
+
+@pytest.mark.parametrize("lie", ["short pages", "a cap of 50", "next null too early", "next without end"])
+@pytest.mark.parametrize(
+    "other", ["an empty page now and then", "an empty page at one place", "a page that comes twice"]
+)
+@pytest.mark.parametrize("size", [120, 250, 298])
+def test_two_lies_at_once_cost_no_invoice(lie, other, size):
+    shelf = listing(size)
+
+    def both(shelf, order, offset, limit, n):
+        page = HARMLESS[lie](shelf, order, offset, limit, n)
+        kept = HARMLESS[other](shelf, order, offset, limit, n)
+        return replace(page, invoices=page.invoices if kept.invoices else ())
+
+    walked = told(both, shelf, [])
+    assert walked.twice() == []
+    assert walked.error or set(walked.ids) == set(shelf.rows)
 
 
 def test_an_order_that_is_ignored_is_said_with_a_remedy():

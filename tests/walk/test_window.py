@@ -16,7 +16,7 @@ from support import KEY, Client, answer, page, wire_invoice
 
 import gcore_invoices as gi
 from gcore_invoices._walk import Fetch, effective_order
-from gcore_invoices._window import Width
+from gcore_invoices._window import ThreadWindow, Width
 
 
 class Gate(httpx.BaseTransport, httpx.AsyncBaseTransport):
@@ -300,9 +300,32 @@ def test_a_run_of_failures_halves_the_window_and_a_single_one_does_not():
 def test_the_plan_is_as_wide_as_the_window():
     order = effective_order(gi.InvoiceQuery())
     width = Width(3)
-    assert width.plan(Fetch(order, 99, 100, (198, 297, 396))) == [(order, 99), (order, 198), (order, 297)]
+    plan = width.plan(Fetch(order, 99, 100, (198, 297, 396)))
+    assert plan == [(order, 99), (order, 198), (order, 297)]
+    assert width.missing(plan, {(order, 198)}) == [(order, 99), (order, 297)]
     narrowed(width, 429)
-    assert width.plan(Fetch(order, 99, 100, (198, 297, 396))) == [(order, 99)]
+    # Narrower: what is held already is kept, less is started.
+    assert width.plan(Fetch(order, 99, 100, (198, 297, 396))) == plan
+    assert width.missing(plan, {}) == [(order, 99)]
+
+
+def test_what_was_sent_before_does_not_widen_it_again_either():
+    width = Width(16)
+    before = time.monotonic()
+    assert narrowed(width, 429) == 8
+    for _ in range(8):
+        width.told(None, before)
+    assert width.now == 8
+
+
+def test_a_window_that_began_narrow_has_threads_for_its_whole_width():
+    width = Width(8)
+    narrowed(width, 429)
+    window = ThreadWindow(lambda key, limit, stop: key, width)
+    order = effective_order(gi.InvoiceQuery())
+    window.get(Fetch(order, 0, 100, (99, 198)))
+    assert window._pool._max_workers == 8
+    window.close()
 
 
 def test_the_window_hears_of_each_attempt(make_client, monkeypatch):
