@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from enum import Enum, StrEnum
+from itertools import chain
+from operator import attrgetter
 from typing import Annotated, Any, Self
 
 import msgspec
@@ -162,12 +164,12 @@ def _json_ready(value: Any) -> Any:
 
 
 _AMOUNTS = ("amount_untaxed", "amount_tax", "amount_total")
-# Decimal() reads much that is no JSON number: 1_000, digits of other scripts, leading zeros. A look for
-# any spelling but the usual one is cheap; only an answer that has one is looked at field by field.
-_ODD_AMOUNT = re.compile(rb'"amount_(?:untaxed|tax|total)"\s*:\s*"(?!-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")')
+_amounts = attrgetter(*_AMOUNTS)
+# Decimal() reads much that is no JSON number: 1_000, digits of other scripts, leading zeros.
 _AMOUNT = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _TWELVE_PLACES = Decimal("0.000000000000")
 _MAX_EXPONENT = 20
+_MAX_DEPTH = 100
 _KNOWN_FIELDS = frozenset(Invoice.__struct_fields__) - {"extra"}
 _invoice_decoder = msgspec.json.Decoder(Invoice)
 _page_decoder = msgspec.json.Decoder(WirePage)
@@ -179,6 +181,7 @@ def decode_invoice(body: bytes) -> Invoice:
 
     Raises:
         msgspec.DecodeError: The body is not JSON, or not an invoice; the message ends in the place.
+        RecursionError: It is nested too deep.
     """
     try:
         invoice = _invoice_decoder.decode(body)
@@ -186,9 +189,8 @@ def decode_invoice(body: bytes) -> Invoice:
         if "unknown field" not in str(error):
             raise
         invoice = msgspec.convert(_with_extra(_loose_decoder.decode(body)), Invoice)
-    _check_amounts(invoice, "$")
-    if _ODD_AMOUNT.search(body):
-        _check_spelling(_loose_decoder.decode(body), "$")
+    if not _all_usual([invoice]):
+        _check_amounts(invoice, _loose_decoder.decode(body), "$")
     return invoice
 
 
@@ -197,6 +199,7 @@ def decode_page(body: bytes) -> WirePage:
 
     Raises:
         msgspec.DecodeError: The body is not JSON, or not a page; the message ends in the place.
+        RecursionError: It is nested too deep.
     """
     try:
         page = _page_decoder.decode(body)
@@ -207,11 +210,10 @@ def decode_page(body: bytes) -> WirePage:
         if isinstance(loose["results"], list):
             loose["results"] = [_with_extra(row) for row in loose["results"]]
         page = msgspec.convert(loose, WirePage)
-    for index, invoice in enumerate(page.results):
-        _check_amounts(invoice, f"$.results[{index}]")
-    if _ODD_AMOUNT.search(body):
-        for index, row in enumerate(_loose_decoder.decode(body)["results"]):
-            _check_spelling(row, f"$.results[{index}]")
+    if not _all_usual(page.results):
+        rows = _loose_decoder.decode(body)["results"]
+        for index, (invoice, row) in enumerate(zip(page.results, rows, strict=True)):
+            _check_amounts(invoice, row, f"$.results[{index}]")
     return page
 
 
@@ -220,26 +222,37 @@ def _with_extra(row: Any) -> Any:
         return row  # the conversion that follows says what is wrong with it
     unknown = {name: row.pop(name) for name in row.keys() - _KNOWN_FIELDS}
     if unknown:
+        _check_depth(unknown)
         row[_EXTRA_ON_WIRE] = Extra(unknown)
     return row
 
 
-def _check_amounts(invoice: Invoice, place: str) -> None:
-    for name in _AMOUNTS:
-        amount: Decimal = getattr(invoice, name)
-        # One cheap look for the form the API documents; the rest is for answers that leave it.
-        if amount.same_quantum(_TWELVE_PLACES):
-            continue
+def _check_depth(value: Any) -> None:
+    """Refuse what could be neither pickled nor written as JSON again."""
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        nested = [item for item in level if isinstance(item, dict | list)]
+        if not nested:
+            return
+        level = [each for item in nested for each in (item.values() if isinstance(item, dict) else item)]
+    raise RecursionError
+
+
+def _all_usual(invoices: list[Invoice]) -> bool:
+    """Whether every amount has the twelve places that the API documents: one cheap look at finite numbers."""
+    return all(map(_TWELVE_PLACES.same_quantum, chain.from_iterable(map(_amounts, invoices))))
+
+
+def _check_amounts(invoice: Invoice, row: dict[str, Any], place: str) -> None:
+    """Amounts in another form: refuse what is no plain number, or has an exponent beyond reason."""
+    for name, amount in zip(_AMOUNTS, _amounts(invoice), strict=True):
         exponent = amount.as_tuple().exponent
+        problem = None
         if not isinstance(exponent, int):
-            raise msgspec.ValidationError(f"Expected a finite amount, got {amount} - at `{place}.{name}`")
-        if abs(exponent) > _MAX_EXPONENT:
+            problem = f"Expected a finite amount, got {amount}"
+        elif abs(exponent) > _MAX_EXPONENT:
             problem = f"Expected an exponent within ±{_MAX_EXPONENT}, got {exponent}"
+        elif isinstance(row[name], str) and not _AMOUNT.fullmatch(row[name]):
+            problem = f"Expected a decimal number, got {row[name]!r}"
+        if problem:
             raise msgspec.ValidationError(f"{problem} - at `{place}.{name}`")
-
-
-def _check_spelling(row: dict[str, Any], place: str) -> None:
-    for name in _AMOUNTS:
-        text = row[name]
-        if isinstance(text, str) and not _AMOUNT.fullmatch(text):
-            raise msgspec.ValidationError(f"Expected a decimal number, got {text!r} - at `{place}.{name}`")

@@ -148,7 +148,7 @@ def test_a_transport_that_clients_share_is_prepared_once():
     shared.close()
 
 
-ODD = ["1_000.00", "\uff11\uff12.5", " 5.0 ", "+5.0", "00012.5", ".5", "5.", "1_000.000000000000", "0x1"]
+ODD = ["1_000.00", "\uff11\uff12.5", " 5.0 ", "+5.0", "00012.5", ".5", "5.", "0x1"]
 
 
 @pytest.mark.parametrize("text", ODD)
