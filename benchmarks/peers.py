@@ -366,7 +366,7 @@ PEERS = (
     _aiohttp(1, _NONE),
     _aiohttp(16, _ALL),
     BARE_HTTPX,
-    _floor(1, _TWO),
+    _floor(1, _NONE),
     FLOOR_8,
     FLOOR_16,
     _floor(16, count_known=True),

@@ -321,7 +321,7 @@ def single_targets(url: str, many: str, size: Size) -> list[Target]:
     asked = max(requests_made(url, concurrency) for concurrency in (1, 4, 16))
     rest = f"rests {size.pause * 1000:.0f} ms after each page"
     return [
-        Target("one page decoded and checked: time of `json.loads`", 0.7, decoding(url, size.starts)),
+        Target("one page decoded and checked: time of `json.loads`", 0.7, decoding(url, 5 * size.starts)),
         Target(
             f"`{_IMPORT_OURS}`: time of `{_IMPORT_HTTPX}`",
             1.8,

@@ -307,7 +307,8 @@ class _Run:
         term = order.terms[0]
         if term.key is SortKey.NAME:
             return
-        keys = [key for row in rows if (key := getattr(row, term.key.value)) is not None]
+        name = term.key.value
+        keys = [key for row in rows if (key := getattr(row, name)) is not None]
         if term.key is SortKey.ID and len(set(keys)) < len(keys):
             raise self.error("The API repeats an invoice within one page.")
         if keys != sorted(keys, reverse=term.descending):

@@ -19,7 +19,6 @@ InvoicesError
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -206,6 +205,8 @@ def class_for_status(status_code: int) -> type[APIStatusError]:
 
 def unknown_name(kind: str, given: str, valid: Iterable[str]) -> UsageError:
     """The error for a name that is not among the valid ones: it lists them and points at the nearest."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
+
     names = sorted(valid)
     nearest = get_close_matches(given, names, n=1, cutoff=0.5)
     hint = f" Did you mean {nearest[0]!r}?" if nearest else ""

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from enum import Enum, StrEnum
-from itertools import chain
 from operator import attrgetter
 from typing import Annotated, Any, Self
 
@@ -240,7 +239,12 @@ def _check_depth(value: Any) -> None:
 
 def _all_usual(invoices: list[Invoice]) -> bool:
     """Whether every amount has the twelve places that the API documents: one cheap look at finite numbers."""
-    return all(map(_TWELVE_PLACES.same_quantum, chain.from_iterable(map(_amounts, invoices))))
+    return all(
+        each.amount_untaxed.same_quantum(_TWELVE_PLACES)
+        and each.amount_tax.same_quantum(_TWELVE_PLACES)
+        and each.amount_total.same_quantum(_TWELVE_PLACES)
+        for each in invoices
+    )
 
 
 def _check_amounts(invoice: Invoice, row: dict[str, Any], place: str) -> None:

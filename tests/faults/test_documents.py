@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
+import pickle
 import time
 import tracemalloc
 
 import pytest
 from faults.conftest import NO_WAITS
 from faults.server import hangs_up_after, head, resets_after, says, silent_after, trickles, whole
-from faults.test_scenarios import BOMB, BRIEF, GOOD, GOOD_PDF, SHORT
+from faults.test_scenarios import BODY, BOMB, BRIEF, GOOD, GOOD_PDF, SHORT
 from support import PDF
 
 import gcore_invoices as gi
@@ -162,6 +164,27 @@ def test_nesting_is_no_hindrance(connect, depth):
     for _ in bodies:
         with pytest.raises(gi.BadRequestError):
             client.get(42)
+
+
+@pytest.mark.parametrize(("depth", "fine"), [(98, True), (101, False), (400, False)])
+def test_an_unknown_field_is_kept_as_far_as_it_can_be_written_again(connect, depth, fine):
+    field = b', "new": ' + b"[" * depth + b"]" * depth + b"}"
+    client, _ = connect(says(whole(BODY[:-1] + field, content_type="application/json")))
+    if fine:
+        invoice = client.get(42)
+        assert pickle.loads(pickle.dumps(invoice)) == invoice  # noqa: S301 - our own bytes
+        assert json.loads(json.dumps(invoice.to_dict()))["new"] == invoice.extra["new"]
+    else:
+        with pytest.raises(gi.APIResponseValidationError, match="It is nested without end"):
+            client.get(42)
+
+
+def test_a_byte_that_is_no_utf8_is_an_error_wherever_it_stands(connect):
+    """The decoder skips what it does not know, bytes included."""
+    body = b'{"count": 0, "\x80next": "more", "previous": null, "results": []}'
+    client, _ = connect(says(whole(body, content_type="application/json")))
+    with pytest.raises(gi.APIResponseValidationError, match="It is not UTF-8"):
+        client.invoices()
 
 
 def test_an_answer_of_the_largest_size_is_refused_quickly(connect):

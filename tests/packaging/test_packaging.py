@@ -117,7 +117,13 @@ def test_the_wheel_holds_the_two_packages_and_nothing_else(wheel: Path, source: 
     facade = {f"gcore_invoices/{name}" for name in tree(source / "gcore_invoices")}
     assert names - info == facade | set(tree(source / "generated_client"))
     assert {"gcore_invoices/py.typed", "gcore_erp_api/py.typed"} <= names
-    assert {name.partition("/")[2] for name in info} == {"METADATA", "WHEEL", "RECORD", "licenses/LICENSE"}
+    assert {name.partition("/")[2] for name in info} == {
+        "METADATA",
+        "WHEEL",
+        "RECORD",
+        "entry_points.txt",
+        "licenses/LICENSE",
+    }
 
 
 def test_no_member_names_a_machine_or_a_registry(wheel: Path):
