@@ -128,7 +128,8 @@ def test_first_and_count_cost_one_request_of_one_row(make_client):
 
 
 def test_an_error_in_the_middle_reaches_the_caller(make_client):
-    wire = Wire.of(page([wire_invoice(n) for n in range(100)], count=150), answer({}, 503))
+    first = page([wire_invoice(n) for n in range(100)], count=150)
+    wire = Wire(lambda request: answer({}, 503) if int(request.url.params["offset"]) else first)
     client = make_client(wire)
     with pytest.raises(gi.InternalServerError) as caught:
         client.invoices()
