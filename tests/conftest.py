@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,13 @@ from gcore_invoices import RetryPolicy
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+
+# A shell starts what runs in its background with Ctrl-C ignored, and so would every process of a test.
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    and threading.current_thread() is threading.main_thread()
+):
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Examples are counted, not timed: a busy machine is no bug. `make fuzz` loads "long".
 settings.register_profile("brief", deadline=None)

@@ -176,10 +176,10 @@ def test_a_pagination_error_says_how_long_and_how_often(make_client):
 
 
 def test_the_log_filter_may_grow_while_it_is_read():
-    credentials = [Credential("apikey", f"{n}$abc") for n in range(50)]
+    credentials = [Credential("apikey", f"k{n:02}$abc") for n in range(50)]
     for credential in credentials:
         _log_filter.add(credential)
-    record = logging.LogRecord("httpcore", 10, "", 1, "key %s", ("49$abc",), None)
+    record = logging.LogRecord("httpcore", 10, "", 1, "key %s", ("k49$abc",), None)
     assert _log_filter.filter(record)
     assert record.getMessage() == "key ***"
     assert credentials
