@@ -49,13 +49,15 @@ class Network:
     def sync_transport(self, base_url: httpx.URL) -> httpx.HTTPTransport:
         """A transport for the sync client."""
         with _usage_errors(_PROXY):
-            return httpx.HTTPTransport(verify=self._tls(), proxy=self._proxy_for(base_url), limits=_LIMITS)
+            return httpx.HTTPTransport(
+                verify=self._tls(base_url), proxy=self._proxy_for(base_url), limits=_LIMITS
+            )
 
     def async_transport(self, base_url: httpx.URL) -> httpx.AsyncHTTPTransport:
         """A transport for the async client."""
         with _usage_errors(_PROXY):
             return httpx.AsyncHTTPTransport(
-                verify=self._tls(), proxy=self._proxy_for(base_url), limits=_LIMITS
+                verify=self._tls(base_url), proxy=self._proxy_for(base_url), limits=_LIMITS
             )
 
     def refuse_beside_transport(self) -> None:
@@ -69,8 +71,11 @@ class Network:
                 "transport brings its own connection: give proxy, ca_bundle and client_cert to it."
             )
 
-    def _tls(self) -> ssl.SSLContext:
+    def _tls(self, base_url: httpx.URL) -> ssl.SSLContext:
         """Always verifying: no setting of the environment switches that off."""
+        if base_url.scheme == "http" and self.ca_bundle is None and self.client_cert is None:
+            # For loopback without TLS, no roots: reading them takes longer than all the rest.
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context = self._roots()
         if self.client_cert is not None:
             with _usage_errors(f"client_cert {self.client_cert}"):

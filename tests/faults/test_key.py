@@ -14,7 +14,7 @@ from types import FunctionType, ModuleType
 import httpx
 import pytest
 from faults.conftest import NO_WAITS
-from faults.server import hangs_up_after, head, resets_after, says, silent_after, trickles, whole
+from faults.server import hangs_up_after, head, resets_after, says, silent_after, whole
 from faults.test_scenarios import GOOD, SHORT
 from httpcore._backends import anyio as later
 from httpcore._backends import sync
@@ -122,7 +122,6 @@ def echo_as_a_place(exchange):
 FAILURES = {
     "stall": silent_after(),
     "silence in the body": silent_after(head(content_length=9) + b"{"),
-    "trickle": trickles(b"HTTP/1.1 200 OK\r\n", b"a: b\r\n"),
     "hangs up": hangs_up_after(),
     "cut": hangs_up_after(head(content_length=99) + b"{"),
     "reset": resets_after(),
