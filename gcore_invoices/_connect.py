@@ -13,7 +13,6 @@ import httpx
 from attrs import field, frozen
 
 from gcore_invoices._config import check_host, is_loopback
-from gcore_invoices._deadline import PatientSocket
 from gcore_invoices._transport import AsyncKeyTransport, KeyTransport
 from gcore_invoices.errors import UsageError
 
@@ -108,6 +107,8 @@ class Network:
             )
         if proxy.url.scheme != "https" or proxy.ssl_context is not None:
             return proxy
+        from gcore_invoices._deadline import PatientSocket  # noqa: PLC0415 - its docstring says why
+
         roots = self._roots()
         roots.sslsocket_class = PatientSocket
         return httpx.Proxy(proxy.url, ssl_context=roots, auth=proxy.auth, headers=proxy.headers)

@@ -1,94 +1,31 @@
-"""The total deadline of a sync call, kept below httpx, and the means to end it from another thread.
+"""The deadline and the stop of a sync call, kept below httpx; and a cancelled async connection, closed.
 
 httpx limits each read by itself, so a server that sends one byte at a time is never too slow for it. The
-network backend here gives every connect, read and write no more time than the call has left, and lets a
-`Stop` end it. (The async client needs neither: asyncio ends whatever is awaited. It needs its connection
-closed when that happens while TLS is being agreed on, which httpcore does not do.)
+network backend here gives every connect, read and write no more time than the call has left, and lets its
+`Stop` end it. (Async calls are ended by asyncio; their connections need closing when that happens while TLS
+is being agreed on, which httpcore does not do.)
+
+Loaded when a client is made: httpcore takes as long to import as half of this library.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import ssl
-import threading
 import time
-from contextvars import ContextVar
+from functools import partial
 from ipaddress import ip_address
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import httpcore
 import httpx
 
+from gcore_invoices import _stop
+from gcore_invoices._stop import Stop, Stopped, shut_down
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-
-class Stopped(Exception):  # noqa: N818 - a signal from a Stop to whoever set it
-    """The call was ended by its `Stop`."""
-
-
-class Stop:
-    """Ends a sync call from another thread: what it waits for, and all it would wait for next."""
-
-    def __init__(self) -> None:
-        self._stopped = threading.Event()
-        self._lock = threading.Lock()
-        self._using: socket.socket | None = None
-        self._pid = os.getpid()
-
-    def set(self) -> None:
-        """End the call."""
-        with self._lock:
-            self._stopped.set()
-            # A child process has a copy, and no business with its parent's connections.
-            if self._using is not None and self._pid == os.getpid():
-                # Closing wakes no thread that reads, and an SSLSocket's own shutdown takes its TLS away.
-                with contextlib.suppress(OSError):
-                    socket.socket.shutdown(self._using, socket.SHUT_RDWR)
-
-    def is_set(self) -> bool:
-        """Whether the call is to end."""
-        return self._stopped.is_set()
-
-    def wait(self, seconds: float) -> None:
-        """Wait so long.
-
-        Raises:
-            Stopped: It was set before or meanwhile.
-        """
-        if self._stopped.wait(min(seconds, threading.TIMEOUT_MAX)):
-            raise Stopped
-
-    @contextlib.contextmanager
-    def using(self, connection: socket.socket) -> Iterator[None]:
-        """While inside, this is what the call waits for."""
-        with self._lock:
-            if self._stopped.is_set():
-                raise Stopped
-            self._using = connection
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._using = None
-
-
-_deadline: ContextVar[float | None] = ContextVar("gcore_invoices_deadline", default=None)
-_stop: ContextVar[Stop] = ContextVar("gcore_invoices_stop")
-
-
-@contextlib.contextmanager
-def deadline(at: float | None, stop: Stop) -> Iterator[None]:
-    """Let nothing inside wait on the network beyond `time.monotonic() == at`, or after it was stopped."""
-    tokens = _deadline.set(at), _stop.set(stop)
-    try:
-        yield
-    finally:
-        _deadline.reset(tokens[0])
-        _stop.reset(tokens[1])
+    from collections.abc import Callable, Iterable
 
 
 def keep_deadlines(transport: httpx.BaseTransport) -> None:
@@ -153,44 +90,22 @@ def _aclose_after_failure(connection: Any) -> None:
     connection.handle_async_request = handle_async_request
 
 
-def _left(limit: float | None, error: type[Exception]) -> float | None:
-    """The shorter of the limit and the time that is left; the error if there is none."""
-    at = _deadline.get()
-    if at is None:
-        return limit
-    left = at - time.monotonic()
-    if left <= 0:
-        raise error("the call's deadline is over")
-    return left if limit is None else min(limit, left)
-
-
-def _until_stopped(connection: socket.socket) -> contextlib.AbstractContextManager[None]:
-    stop = _stop.get(None)
-    return contextlib.nullcontext() if stop is None else stop.using(connection)
-
-
-def _addresses(host: str, port: int, limit: float | None) -> list[str]:
-    """The addresses of a host, in a thread of its own: nothing else can end a slow look-up in time."""
+def _addresses(host: str, port: int, stop: Stop, limit: float | None) -> list[str]:
+    """The addresses of a host: nothing can end a slow look-up in time."""
     with contextlib.suppress(ValueError):
         return [str(ip_address(host))]
-    answer: SimpleQueue[list[str] | Exception] = SimpleQueue()
-
-    def look_up() -> None:
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except Exception as error:  # noqa: BLE001 - a name that is none is a UnicodeError
-            answer.put(error)
-        else:
-            answer.put(list(dict.fromkeys(str(address[0]) for *_, address in found)))
-
-    threading.Thread(target=look_up, name=f"look up {host}", daemon=True).start()
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    late = httpcore.ConnectTimeout(f"the name {host} was not resolved in time")
     try:
-        found = answer.get(timeout=limit)
-    except Empty:
-        raise httpcore.ConnectTimeout(f"the name {host} was not resolved in time") from None
-    if isinstance(found, Exception):
-        raise httpcore.ConnectError(str(found)) from found
-    return found
+        found = stop.aside(look_up, f"look up {host}", limit, late)
+    except (OSError, UnicodeError) as error:  # no such name, or none that could be
+        raise httpcore.ConnectError(str(error)) from error
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def _current() -> Stop:
+    """The stop of this call; one that does nothing, where httpx uses the transport without a client."""
+    return _stop.current.get() or Stop()
 
 
 class _Backend(httpcore.NetworkBackend):
@@ -205,14 +120,14 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        stop = _stop.get(None)
-        if stop is not None and stop.is_set():
+        stop = _current()
+        if stop.is_set():
             raise Stopped
         end = None if timeout is None else time.monotonic() + timeout
         # One address at a time: given a name with several, the backend below allows each the whole time.
         refused: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address in _addresses(host, port, _left(timeout, httpcore.ConnectTimeout)):
-            left = _left(None if end is None else end - time.monotonic(), httpcore.ConnectTimeout)
+        for address in _addresses(host, port, stop, stop.left(timeout, httpcore.ConnectTimeout)):
+            left = stop.left(None if end is None else end - time.monotonic(), httpcore.ConnectTimeout)
             if left is not None and left <= 0:
                 break
             try:
@@ -232,22 +147,29 @@ class _Stream(httpcore.NetworkStream):
     def __init__(self, inner: httpcore.NetworkStream) -> None:
         self._inner = inner
         self._socket: socket.socket = inner.get_extra_info("socket")
+        self._end = partial(shut_down, self._socket)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        with _until_stopped(self._socket):
-            return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+        stop = _current()
+        return stop.during(self._end, self._inner.read, max_bytes, stop.left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        with _until_stopped(self._socket):
-            self._inner.write(buffer, _left(timeout, httpcore.WriteTimeout))
+        if buffer:  # a request without a body ends with nothing
+            stop = _current()
+            stop.during(self._end, self._inner.write, buffer, stop.left(timeout, httpcore.WriteTimeout))
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
+        stop = _current()
         try:
-            with self._handle() as handle, _until_stopped(handle):
-                left = _left(timeout, httpcore.ConnectTimeout)
-                return _Stream(self._inner.start_tls(ssl_context, server_hostname, left))
+            left = stop.left(timeout, httpcore.ConnectTimeout)
+            with self._handle() as handle:
+                return _Stream(
+                    stop.during(
+                        partial(shut_down, handle), self._inner.start_tls, ssl_context, server_hostname, left
+                    )
+                )
         except BaseException:
             self.close()
             raise
@@ -270,12 +192,12 @@ class PatientSocket(ssl.SSLSocket):
 
     def recv(self, *args: Any) -> bytes:
         """Read, no longer than the call may take."""
-        self.settimeout(_left(self.gettimeout(), httpcore.ReadTimeout))
+        self.settimeout(_current().left(self.gettimeout(), httpcore.ReadTimeout))
         return super().recv(*args)
 
     def send(self, *args: Any) -> int:
         """Write, no longer than the call may take."""
-        self.settimeout(_left(self.gettimeout(), httpcore.WriteTimeout))
+        self.settimeout(_current().left(self.gettimeout(), httpcore.WriteTimeout))
         return super().send(*args)
 
 

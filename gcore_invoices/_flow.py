@@ -10,6 +10,7 @@ drivers in client.py do it, one with threads and one with asyncio; no rule of a 
 
 from __future__ import annotations
 
+import os
 import ssl
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -38,8 +39,6 @@ from gcore_invoices.errors import (
 from gcore_invoices.events import Attempt, Response, RetryDecision
 
 if TYPE_CHECKING:
-    import os
-
     from gcore_invoices._config import Settings, Timeouts
     from gcore_invoices._transport import Credential
     from gcore_invoices.plugins.manager import Hooks
@@ -221,9 +220,9 @@ class _State(Generic[T]):
         if self._reader is not None:
             answer = self._reader.so_far()
             error.request_id = _operations.request_id(answer.headers, credential)
+            error.excerpt = _operations.excerpt(answer, credential)
             if isinstance(error, APIResponseValidationError):
                 error.content_type = _operations.content_type(answer, credential)
-                error.excerpt = _operations.excerpt(answer, credential)
         error.args = tuple(credential.mask(str(value)) for value in error.args)
         clean(error, credential)
         return _Failure(error)
@@ -336,35 +335,43 @@ def _sleep(state: _State[Any], seconds: float) -> Flow[None]:
 
 def _attempt(state: _State[T], attempt: Attempt) -> Flow[T | _Failure]:
     """One request: ask, read the answer, tell the observers."""
-    hooks, call_ = state.session.hooks, state.call
+    before_send = state.session.hooks.before_send
     request = state.operation.request(state.session.settings, state.session.timeouts.within(attempt.left))
-    if hooks.before_send:
-        hooks.before_send(call=call_, attempt=attempt, request=request)
+    if before_send:
+        before_send(call=state.call, attempt=attempt, request=request)
     started = time.monotonic()
     answer = _intercepted(state, request)
     if answer is None:
         yield from _throttle(state, attempt)
         started = time.monotonic()
         answer = yield from _sent(state, request)
-    outcome: T | _Failure
+    outcome = _decoded(state, answer)
+    _observe(state, attempt, answer, outcome, time.monotonic() - started)
+    return outcome
+
+
+def _decoded(state: _State[T], answer: Answer | _Failure) -> T | _Failure:
     if isinstance(answer, _Failure):
-        outcome = answer
-    else:
-        try:
-            outcome = state.operation.decode(answer, state.session.settings.credential)
-        except InvoicesError as error:
-            clean(error, state.session.settings.credential)
-            outcome = _Failure(error)
-    elapsed = time.monotonic() - started
-    if isinstance(answer, Answer) and (
-        not isinstance(outcome, _Failure) or isinstance(outcome.error, APIStatusError)
-    ):
+        return answer
+    credential = state.session.settings.credential
+    try:
+        return state.operation.decode(answer, credential)
+    except InvoicesError as error:
+        clean(error, credential)
+        return _Failure(error)
+
+
+def _observe(
+    state: _State[Any], attempt: Attempt, answer: Answer | _Failure, outcome: object, elapsed: float
+) -> None:
+    """Tell the observers of a complete answer, whatever its status; or else of what went wrong."""
+    hooks, error = state.session.hooks, outcome.error if isinstance(outcome, _Failure) else None
+    if isinstance(answer, Answer) and (error is None or isinstance(error, APIStatusError)):
         if hooks.after_response:
             seen = _as_response(answer, state)
-            hooks.after_response(call=call_, attempt=attempt, response=seen, elapsed=elapsed)
-    elif hooks.after_error and isinstance(outcome, _Failure):
-        hooks.after_error(call=call_, attempt=attempt, error=outcome.error, elapsed=elapsed)
-    return outcome
+            hooks.after_response(call=state.call, attempt=attempt, response=seen, elapsed=elapsed)
+    elif hooks.after_error:
+        hooks.after_error(call=state.call, attempt=attempt, error=error, elapsed=elapsed)
 
 
 def _intercepted(state: _State[Any], request: httpx.Request) -> Answer | _Failure | None:
@@ -409,7 +416,11 @@ def _throttle(state: _State[Any], attempt: Attempt) -> Flow[None]:
             raise UsageError(f"throttle returned {wait!r}; it takes seconds, 0 or more, or None.")
     longest = max(waits, default=0)
     if not state.allows(longest):
-        raise state.late()
+        state.attempts -= 1  # it is not sent
+        raise APITimeoutError(
+            f"{state.operation.name} was not sent: a plugin's throttle asks for a wait of {longest} seconds, "
+            f"and the call's deadline of {state.session.timeouts.deadline} seconds comes first."
+        )
     if longest:
         yield from _sleep(state, longest)
 
@@ -464,13 +475,15 @@ def _connection_error(cause: Exception, state: _State[Any]) -> APIConnectionErro
         return APITimeoutError(_TIMED_OUT.get(type(cause), _NO_ANSWER).format(where=where, said=said))
     refused = next((each for each in _chain(cause) if isinstance(each, ssl.SSLCertVerificationError)), None)
     if refused is not None:
-        return APIConnectionError(
+        error = APIConnectionError(
             f"The certificate of {where} is not trusted: {refused.verify_message}. If it is meant to be so, "
             "pass the certificate of whoever signed it as ca_bundle=."
         )
+        error.permanent = True
+        return error
     kind = next((kind for kind in _BROKEN if isinstance(cause, kind)), httpx.ConnectError)
-    error, words = _BROKEN[kind]
-    return error(words.format(where=where, said=said))
+    broken, words = _BROKEN[kind]
+    return broken(words.format(where=where, said=said))
 
 
 _MAX_SAID = 300
@@ -540,6 +553,7 @@ def download(
 ) -> Flow[Path]:
     """Download a document to a file, whole or not at all. One deadline for all of it."""
     operation = _operations.download(invoice_id)
+    _check_target(target)
     began = time.monotonic()
     folder = yield Step(Block(lambda: names_folder(target)))
     path = Path(target)
@@ -554,6 +568,11 @@ def download(
         return done
     finally:
         sink.discard()
+
+
+def _check_target(target: object) -> None:
+    if not isinstance(target, str | os.PathLike) or target == "":
+        raise UsageError(f"download takes a file or a folder to write to, not {target!r}.")
 
 
 def download_bytes(invoice_id: int, session: Session) -> Flow[bytes]:

@@ -19,6 +19,7 @@ from attrs import field, frozen
 
 from gcore_invoices._problem import read_problem
 from gcore_invoices.errors import (
+    EXCERPT,
     APIResponseValidationError,
     APIStatusError,
     AuthenticationError,
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
 T_co = TypeVar("T_co", covariant=True)
 
-_EXCERPT = 500
 _MAX_WORD = 200
 _JSON = "application/json"
 # Seconds; far beyond what anybody waits, and still a number to calculate with.
@@ -322,14 +322,14 @@ def _advice(cls: type[APIStatusError], answer: Answer, credential: Credential) -
     if cls is AuthenticationError and credential.scheme == "Bearer" and not credential.renewable:
         return "A login token lives one hour: log in again, or pass bearer_token= a function."
     if cls is UnexpectedRedirectError:
-        location = credential.mask(answer.headers.get("location", "nowhere"), limit=_EXCERPT)
+        location = credential.mask(answer.headers.get("location", "nowhere"), limit=EXCERPT)
         return f"It points to {location!r}. Redirects are not followed; check base_url."
     return _ADVICE.get(cls, "")
 
 
 def excerpt(answer: Answer, credential: Credential) -> str:
     """The beginning of a body, without the key."""
-    return credential.mask(answer.text(_EXCERPT + 1), limit=_EXCERPT)
+    return credential.mask(answer.text(EXCERPT + 1), limit=EXCERPT)
 
 
 def content_type(answer: Answer, credential: Credential) -> str | None:
@@ -348,7 +348,7 @@ def _validation_error(
             type(error), "It holds a number beyond reason"
         )
     place = re.search(r" - at `(.+)`$", problem)
-    problem = credential.mask(problem, limit=_EXCERPT)
+    problem = credential.mask(problem, limit=EXCERPT)
     message = f"The answer to {operation.name} is not what the contract says: {problem}."
     if operation.accept == _JSON and _JSON not in (media_type or ""):
         message += f" Its content type is {media_type or 'missing'}; something else may have answered."

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, TypeAlias
 
-from gcore_invoices._deadline import Stop
+from gcore_invoices._stop import Stop
 from gcore_invoices.errors import APIStatusError
 
 if TYPE_CHECKING:

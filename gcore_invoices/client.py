@@ -11,7 +11,7 @@ from gcore_invoices import _flow, _operations
 from gcore_invoices._base import BaseClient, forgets_arguments
 from gcore_invoices._config import SortParameter, Timeouts, resolve
 from gcore_invoices._connect import Connection, Network, check_transport, closed_error
-from gcore_invoices._deadline import Stop, Stopped, close_when_cancelled, deadline, keep_deadlines
+from gcore_invoices._stop import Stop, Stopped, current
 from gcore_invoices._transport import AsyncKeyTransport, KeyTransport, check_token
 from gcore_invoices._walk import Limits
 from gcore_invoices.errors import UsageError
@@ -87,7 +87,9 @@ class InvoicesClient(BaseClient):
         client_cert: ClientCert | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        if inspect.iscoroutinefunction(bearer_token):
+        if inspect.iscoroutinefunction(bearer_token) or inspect.iscoroutinefunction(
+            getattr(bearer_token, "__call__", None)  # noqa: B004 - an object that is called like one
+        ):
             raise UsageError("bearer_token is an async function: use AsyncInvoicesClient, or a plain one.")
         settings = resolve(
             api_key=api_key, bearer_token=bearer_token, base_url=base_url, sort_parameter=sort_parameter
@@ -109,6 +111,8 @@ class InvoicesClient(BaseClient):
             network.refuse_beside_transport()
 
         def connect() -> KeyTransport:
+            from gcore_invoices._deadline import keep_deadlines  # noqa: PLC0415 - its docstring says why
+
             inner = network.sync_transport(settings.base_url) if transport is None else transport
             keep_deadlines(inner)
             return KeyTransport(inner, settings.credential, settings.base_url)
@@ -198,6 +202,7 @@ class InvoicesClient(BaseClient):
         stop = stop or Stop()
         running = self._connection.running
         running.add(stop)
+        token = current.set(stop)
         try:
             step = next(flow)
             while True:
@@ -212,24 +217,26 @@ class InvoicesClient(BaseClient):
         finally:
             running.discard(stop)
             flow.close()
+            current.reset(token)
 
     def _do(self, step: Step, stop: Stop) -> Any:
-        do = step.do
+        do, stop.deadline = step.do, step.deadline
         if isinstance(do, _flow.Block):
             return do.work()
         try:
             if isinstance(do, _flow.Send):
-                with deadline(step.deadline, stop):
-                    return self._send(do, step.deadline)
+                return self._send(do, stop)
             if isinstance(do, _flow.RenewToken):
-                return self._renew_token(do, step.deadline)
+                return self._renew_token(do, stop)
             return stop.wait(do.seconds)
         except Exception as error:
             if not stop.is_set():
                 raise
-            raise closed_error() if self._connection.closed else Stopped from error
+            if self._connection.closed:
+                raise closed_error() from error
+            raise Stopped from error
 
-    def _send(self, send: Send, until: float | None) -> _operations.Answer:
+    def _send(self, send: Send, stop: Stop) -> _operations.Answer:
         response = self._connection.transport.handle_request(send.request)
         try:
             reader = send.open(response.status_code, response.headers)
@@ -238,21 +245,22 @@ class InvoicesClient(BaseClient):
                 if reader.body.full:
                     break
                 # A transport of the caller's keeps no deadline; this does between two pieces.
-                if until is not None and time.monotonic() > until:
-                    raise _flow.DeadlinePassed
+                stop.left(None, _flow.DeadlinePassed)
             return reader.answer()
         finally:
             response.close()
 
-    def _renew_token(self, renew: RenewToken, until: float | None) -> None:
+    def _renew_token(self, renew: RenewToken, stop: Stop) -> None:
         credential = self._session.settings.credential
         lock = self._connection.lock
-        if not lock.acquire(timeout=-1 if until is None else max(until - time.monotonic(), 0)):
+        if not lock.acquire(timeout=stop.left(None, _flow.DeadlinePassed) or -1):
             raise _flow.DeadlinePassed
         try:
             # Of several calls that were refused the first asks; the others find it done.
             if credential.generation == renew.generation and self._ask_for_token:
-                credential.renew(check_token(self._ask_for_token(), "What bearer_token() returned"))
+                left = stop.left(None, _flow.DeadlinePassed)
+                token = stop.aside(self._ask_for_token, "bearer_token", left, _flow.DeadlinePassed())
+                credential.renew(check_token(token, "What bearer_token() returned"))
         finally:
             lock.release()
 
@@ -307,6 +315,8 @@ class AsyncInvoicesClient(BaseClient):
             network.refuse_beside_transport()
 
         def connect() -> AsyncKeyTransport:
+            from gcore_invoices._deadline import close_when_cancelled  # noqa: PLC0415 - as above
+
             inner = network.async_transport(settings.base_url) if transport is None else transport
             close_when_cancelled(inner)
             return AsyncKeyTransport(inner, settings.credential, settings.base_url)

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from gcore_invoices.events import Checkpoint, WalkReport
 
 
+EXCERPT = 500
+"""Most characters of an excerpt."""
+
+
 class InvoicesError(Exception):
     """The root: `except InvoicesError` catches all that this library raises on its own behalf.
 
@@ -36,12 +40,14 @@ class InvoicesError(Exception):
         attempts: How many requests that call had sent.
         elapsed: Seconds from the start of the call to its failure.
         request_id: What to quote to support, if an answer had begun that named it.
+        excerpt: The beginning of the answer's body, if one had begun, as text with the key masked.
     """
 
     operation: str | None = None
     attempts: int = 0
     elapsed: float | None = None
     request_id: str | None = None
+    excerpt: str = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions are rebuilt from their arguments alone, which keyword-only details are not part of.
@@ -59,7 +65,13 @@ class UsageError(InvoicesError, ValueError):
 
 
 class APIConnectionError(InvoicesError):
-    """The API could not be reached, or the connection broke."""
+    """The API could not be reached, or the connection broke.
+
+    Attributes:
+        permanent: Whether the same request would fail again for certain, so that it is not repeated.
+    """
+
+    permanent: bool = False
 
 
 class APITimeoutError(APIConnectionError):
@@ -105,6 +117,7 @@ class APIStatusError(InvoicesError):
         self.detail = detail
         self.fields = dict(fields)
         self.body = body
+        self.excerpt = body[:EXCERPT]
 
 
 class BadRequestError(APIStatusError):
@@ -141,13 +154,11 @@ class APIResponseValidationError(InvoicesError):
     Attributes:
         path: Where in the body (`$.results[3].amount_total`), if one place can be named.
         content_type: The answer's media type, as sent.
-        excerpt: The beginning of the body as text, with the key masked.
         undecodable: Whether it is no JSON, or no whole PDF, at all; a repeated request may bring one.
     """
 
     path: str | None
     content_type: str | None
-    excerpt: str
     undecodable: bool
 
     def __init__(

@@ -86,7 +86,7 @@ def intercept(call: Call, request: httpx.Request) -> Response | None:
 
     When: before each attempt, after `before_send`. The first answer counts, the rest are not asked.
     May: return a `Response`, which is read like the network's, or None to have the request sent; raise one
-    of this library's errors, which is treated like the network's.
+    of this library's errors, for an attempt that failed without an answer (`after_error`, `decide_retry`).
     Exceptions: others, and a `UsageError`, end the call and reach the caller; so does a result that is no
     `Response` with a body.
     Sync and async: the same; must not block.

@@ -18,8 +18,8 @@ from gcore_invoices.events import Checkpoint, Walk, WalkReport
 from gcore_invoices.models import Invoice, Page
 
 if TYPE_CHECKING:
-    from gcore_invoices._deadline import Stop
     from gcore_invoices._flow import Session
+    from gcore_invoices._stop import Stop
     from gcore_invoices._window import Key
     from gcore_invoices.query import InvoiceQuery
 

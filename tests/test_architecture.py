@@ -30,6 +30,7 @@ LAYERS = [
     {"_operations"},
     {"_connect"},
     {"_deadline", "_files", "_body"},
+    {"_stop"},
     {"_config"},
     {"query", "_transport", "_problem", "money"},
     {"ordering", "models"},

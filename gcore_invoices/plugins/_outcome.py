@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from gcore_invoices._deadline import Stopped
+from gcore_invoices._stop import Stopped
 
 Outcome: TypeAlias = Literal["ok", "failed", "cancelled"]
 

@@ -142,6 +142,10 @@ class Plugins:
         for attribute in dir(plugin):
             options: Any = self._manager.parse_hookimpl_opts(plugin, attribute)
             if options is None:
+                if attribute in KINDS and callable(getattr(plugin, attribute)):
+                    _log.warning(
+                        "Plugin %s: %s is not marked with @hookimpl and is never called.", info, attribute
+                    )
                 continue
             name = options.get("specname") or attribute
             function = getattr(plugin, attribute)

@@ -33,9 +33,10 @@ _STATUSES = frozenset({408, 429})
 class RetryPolicy:
     """How failed attempts are repeated.
 
-    Repeated are GET requests that were answered with 408, 429 or any 5xx, could not connect, timed out, or
-    got a body that was cut short or could not be decoded. The wait before try *n* is drawn evenly from zero
-    to `min(max_backoff, backoff · 2ⁿ⁻¹)` seconds (full jitter), and never shorter than the API asked for.
+    Repeated are GET requests that were answered with 408, 429 or any 5xx, could not connect (save for a
+    certificate that is not trusted), timed out, or got a body that was cut short or could not be decoded. The
+    wait before try *n* is drawn evenly from zero to `min(max_backoff, backoff · 2ⁿ⁻¹)` seconds (full jitter),
+    and never shorter than the API asked for.
 
     Attributes:
         attempts: Tries in all; 1 never repeats.
@@ -61,7 +62,7 @@ class RetryPolicy:
             return error.status_code in _STATUSES or error.status_code >= 500
         if isinstance(error, APIResponseValidationError):
             return error.undecodable
-        return isinstance(error, APIConnectionError)
+        return isinstance(error, APIConnectionError) and not error.permanent
 
     def wait(self, attempt: int, retry_after: float | None, share: float) -> float | None:
         """Seconds to wait after a failed attempt, or None if the API asks for more than is allowed.

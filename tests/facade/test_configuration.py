@@ -236,6 +236,15 @@ def test_the_sync_client_refuses_an_async_function():
         gi.InvoicesClient(bearer_token=token)
 
 
+def test_the_sync_client_refuses_an_object_whose_call_is_async():
+    class Login:
+        async def __call__(self):
+            return "jwt"
+
+    with pytest.raises(gi.UsageError, match="bearer_token is an async function: use AsyncInvoicesClient"):
+        gi.InvoicesClient(bearer_token=Login())
+
+
 def test_a_plain_function_of_the_async_client_runs_in_a_thread():
     token, asked = tokens("jwt.one")
 

@@ -197,3 +197,12 @@ def test_a_full_disk_is_the_systems_error_and_leaves_nothing(make_client, tmp_pa
 
 def test_a_gzipped_document_is_unpacked(make_client):
     assert make_client(Wire.of(pdf(gzip.compress(PDF), content_encoding="gzip"))).download_bytes(42) == PDF
+
+
+@pytest.mark.parametrize("target", ["", None, 7, b"a.pdf"], ids=repr)
+def test_a_target_that_is_no_path_is_refused(make_client, target):
+    wire = Wire.of()
+    with pytest.raises(gi.UsageError) as caught:
+        make_client(wire).download(42, target)
+    assert str(caught.value) == f"download takes a file or a folder to write to, not {target!r}."
+    assert wire.requests == []

@@ -5,12 +5,13 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from contextvars import ContextVar
 
 import httpcore
 import httpx
 import pytest
 from faults.conftest import NO_WAITS
-from faults.server import head, says, sends_its_end, silent_after, trickles
+from faults.server import head, says, sends_its_end, silent_after, trickles, whole
 from faults.test_scenarios import GOOD, GOOD_PDF, SHORT
 
 import gcore_invoices as gi
@@ -186,6 +187,42 @@ def test_looking_up_a_name_is_a_part_of_connecting(monkeypatch):
                 client.get(42)
         finally:
             found.set()
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["the first token", "a new token"])
+def test_a_login_that_hangs_ends_at_the_deadline(connect, first):
+    """A function of the caller's: it is left to itself in its thread."""
+    end, given = threading.Event(), iter(() if first else ["jwt.old"])
+
+    def login():
+        for token in given:
+            return token
+        end.wait(10)
+        return "jwt.late"
+
+    refusal = says(whole(b"{}", "401 Unauthorized"))
+    client, server = connect(refusal, api_key=None, bearer_token=login, timeouts=gi.Timeouts(deadline=0.4))
+    started = time.monotonic()
+    try:
+        with pytest.raises(gi.APITimeoutError, match=r"^get did not finish within its deadline of 0\.4 sec"):
+            client.get(42)
+        assert 0.3 < time.monotonic() - started < 0.9
+    finally:
+        end.set()
+    assert len(server.requests) == (not first)
+
+
+def test_what_a_login_raises_reaches_the_caller(connect):
+    client, _ = connect(api_key=None, bearer_token=lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        client.get(42)
+
+
+def test_a_login_sees_the_context_of_its_caller(connect):
+    trace = ContextVar("trace")
+    trace.set("here")
+    client, _ = connect(says(GOOD), api_key=None, bearer_token=lambda: f"jwt.{trace.get()}")
+    assert client.get(42).id == 42
 
 
 def test_a_name_with_several_addresses_has_one_limit_for_all(monkeypatch):

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -21,7 +22,7 @@ from faults.test_scenarios import BODY, GOOD, GOOD_PDF
 from support import KEY, PDF, Wire, pdf
 
 import gcore_invoices as gi
-from gcore_invoices import _deadline, _files
+from gcore_invoices import _files, _stop
 
 PATIENT = gi.RetryPolicy(attempts=9, backoff=60, max_backoff=60)
 
@@ -296,6 +297,29 @@ def test_closing_ends_those_too_that_wait_for_a_connection(serve, monkeypatch):
     server.all_hung_up()
 
 
+def test_closing_ends_a_slow_look_up(monkeypatch):
+    asked, end = threading.Event(), threading.Event()
+
+    def slow(*_, **__):
+        asked.set()
+        end.wait(10)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    client = gi.InvoicesClient(api_key=KEY, base_url="https://slow.example", trust_env=False)
+    with ThreadPoolExecutor(1) as threads:
+        try:
+            call = threads.submit(client.get, 42)
+            assert asked.wait(5)
+            started = time.monotonic()
+            client.close()
+            with pytest.raises(gi.UsageError, match="This client is closed"):
+                call.result(5)
+            assert time.monotonic() - started < 0.5
+        finally:
+            end.set()
+
+
 def test_a_stop_ends_one_call_and_no_other(serve):
     """What a list uses to give up pages that it fetched ahead."""
     server = serve(silent_after(), says(GOOD))
@@ -303,15 +327,15 @@ def test_a_stop_ends_one_call_and_no_other(serve):
         gi.InvoicesClient(api_key=KEY, base_url=server.url, retry=PATIENT) as client,
         ThreadPoolExecutor(1) as threads,
     ):
-        stop = _deadline.Stop()
+        stop = _stop.Stop()
         flow = gi._flow.call(gi._operations.get(42), client._session)
         stopped = threads.submit(client._run, flow, stop)
         server.wait_for(lambda server: server.requests)
         stop.set()
-        with pytest.raises(_deadline.Stopped):
+        with pytest.raises(_stop.Stopped):
             stopped.result(2)
         assert client.get(42).id == 42
-        with pytest.raises(_deadline.Stopped):
+        with pytest.raises(_stop.Stopped):
             client._run(gi._flow.call(gi._operations.get(42), client._session), stop)
     server.all_hung_up()
 

@@ -177,6 +177,8 @@ def test_a_server_that_nobody_vouches_for_is_refused_in_a_sentence(connect, cert
         client.get(42)
     assert "ca_bundle=" in str(caught.value)
     assert server.requests == []
+    assert (caught.value.permanent, caught.value.attempts) == (True, 1), "it would not get better"
+    assert server.connections == 1
 
 
 def test_a_certificate_for_another_name_is_refused(serve, make_client, certificates):

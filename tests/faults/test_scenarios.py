@@ -109,10 +109,11 @@ CASES = {
         timeouts=SHORT,
     ),
     "a few bytes, then silence": Case(
-        silent_after(head(content_length=1000, x_request_id="r-9") + b"{"),
+        silent_after(head(content_length=1000, x_request_id="r-9") + b'{"id"'),
         TIMEOUT,
         "deadline of 0.5",
         request_id="r-9",
+        has={"excerpt": '{"id"'},
         timeouts=SHORT,
     ),
     "trickle, then stall": Case(

@@ -487,6 +487,23 @@ def this(test):
     return f"{test.__name__}.<locals>.<lambda>"
 
 
+def test_a_function_with_a_hooks_name_and_no_mark_is_told_of(make_client, caplog):
+    class Half:
+        name = "half"
+        after_error = "no function"
+
+        @hookimpl
+        def after_response(self):
+            pass
+
+        def decide_retry(self):
+            raise AssertionError
+
+    make_client(Wire(ok), plugins=[Half()]).get(1)
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert said == ["Plugin 'half': decide_retry is not marked with @hookimpl and is never called."]
+
+
 def test_an_argument_that_the_hook_does_not_have_is_refused(make_client):
     begins = where(function=this(test_an_argument_that_the_hook_does_not_have_is_refused))
     assert refusal(make_client, plugin(after_response=lambda call, responce: None)) == (

@@ -15,7 +15,7 @@ from support import Wire, answer, pdf, raw, wire_invoice
 from support_plugins import serve
 
 from gcore_invoices import APIStatusError, InvoicesError, RetryPolicy, UsageError, hookimpl
-from gcore_invoices._deadline import Stopped
+from gcore_invoices._stop import Stopped
 from gcore_invoices.plugins._outcome import outcome
 from gcore_invoices.plugins.metrics import BUCKETS, COUNTERS, Metrics, Snapshot
 
