@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import wraps
 from typing import TYPE_CHECKING, NoReturn, ParamSpec, Self
 
-from attrs import evolve
+from msgspec.structs import replace
 
 from gcore_invoices._checks import is_number
 from gcore_invoices._config import Timeouts
@@ -118,7 +118,7 @@ class BaseClient:
         view = object.__new__(type(self))
         view.__dict__.update(self.__dict__)
         view._is_view = True
-        view._session = evolve(self._session, timeouts=timeouts, retry=retry, concurrency=concurrency)
+        view._session = replace(self._session, timeouts=timeouts, retry=retry, concurrency=concurrency)
         return view
 
     def __repr__(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import platform
+import sys
 from ipaddress import ip_address
 from typing import Literal, get_args
 
@@ -86,7 +86,7 @@ def resolve(
         sort_parameter=sort_parameter,
         headers={
             "Accept-Encoding": "gzip",
-            "User-Agent": f"gcore-invoices/{__version__} Python/{platform.python_version()}",
+            "User-Agent": f"gcore-invoices/{__version__} Python/{sys.version.split()[0]}",
         },
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
+import msgspec
 from attrs import field, frozen
 
 from gcore_invoices._config import check_host, is_loopback
@@ -214,8 +215,7 @@ class Connection(Generic[TransportT]):
         return self._own.transport if self._own.pid == os.getpid() else None
 
 
-@frozen
-class _Own(Generic[TransportT]):
+class _Own(msgspec.Struct, Generic[TransportT], frozen=True):
     """What belongs to one process."""
 
     pid: int

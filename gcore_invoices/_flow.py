@@ -1,7 +1,8 @@
 """One call as a generator: attempts, hooks, waits, the deadline, and what the answer means. No I/O.
 
 A flow yields what it needs done and is sent what came of it, or has thrown into it what went wrong. The
-drivers in client.py do it, one with threads and one with asyncio; no rule of a call lives there.
+drivers in client.py do it, one with threads and one with asyncio; no rule of a call lives there. (What passes
+between them are msgspec's structs: as attrs classes they would cost a tenth of the library's import.)
 
     call          context managers of plugins, and what every error is told
       _attempts   the token, retries, waits
@@ -19,11 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 import httpx
-from attrs import frozen
+import msgspec
 
 from gcore_invoices import _operations
 from gcore_invoices._body import MAX_BODY, MAX_ERROR_BODY, Body, Sink
 from gcore_invoices._checks import is_number
+from gcore_invoices._config import Settings, Timeouts
 from gcore_invoices._files import PartFile, names_folder, pdf_name
 from gcore_invoices._operations import Answer, Operation
 from gcore_invoices.errors import (
@@ -37,47 +39,41 @@ from gcore_invoices.errors import (
     UsageError,
 )
 from gcore_invoices.events import Attempt, Response, RetryDecision
+from gcore_invoices.plugins.manager import Hooks
+from gcore_invoices.plugins.retries import RetryPolicy
 
 if TYPE_CHECKING:
-    from gcore_invoices._config import Settings, Timeouts
     from gcore_invoices._transport import Credential
-    from gcore_invoices.plugins.manager import Hooks
-    from gcore_invoices.plugins.retries import RetryPolicy
 
 T = TypeVar("T")
 
 
-@frozen
-class Send:
+class Send(msgspec.Struct, frozen=True):
     """Send the request and read the answer into what `open` makes of its head. Answered with an `Answer`."""
 
     request: httpx.Request
     open: Callable[[int, httpx.Headers], Reader]
 
 
-@frozen
-class Sleep:
+class Sleep(msgspec.Struct, frozen=True):
     """Wait so many seconds. Answered with nothing."""
 
     seconds: float
 
 
-@frozen
-class RenewToken:
+class RenewToken(msgspec.Struct, frozen=True):
     """Ask for a new bearer token, unless that has been done since `generation`. Answered with nothing."""
 
     generation: int
 
 
-@frozen
-class Block:
+class Block(msgspec.Struct, frozen=True):
     """Run something that may block for a while, such as a write to disk. Answered with its result."""
 
     work: Callable[[], Any]
 
 
-@frozen
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One thing to do, and the `time.monotonic()` by which it must be done."""
 
     do: Send | Sleep | RenewToken | Block
@@ -91,8 +87,7 @@ class DeadlinePassed(Exception):  # noqa: N818 - a signal from the drivers to th
     """A step was not done by its deadline."""
 
 
-@frozen
-class Session:
+class Session(msgspec.Struct, frozen=True):
     """What all calls of one client share."""
 
     settings: Settings
@@ -233,8 +228,7 @@ class _State(Generic[T]):
         error.elapsed = time.monotonic() - self._started
 
 
-@frozen
-class _Failure:
+class _Failure(msgspec.Struct, frozen=True):
     """What an attempt comes to when it comes to nothing."""
 
     error: InvoicesError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 from typing import TYPE_CHECKING
 
@@ -85,6 +84,8 @@ def _char(found: re.Match[str]) -> str:
     if found["decimal"]:
         return chr(int(found["decimal"]))
     if found["name"]:
+        import html  # noqa: PLC0415 - two thousand names, for an answer in a thousand
+
         return html.unescape(f"&{found['name']};")[:1]
     code = found["js"] or found["url"] or found["hex"]
     return chr(int(code, 16)) if code else ""

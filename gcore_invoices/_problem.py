@@ -6,23 +6,20 @@ documentation, Django REST's, and HTML from a proxy. What is not understood stay
 
 from __future__ import annotations
 
-import html
 import re
 from typing import Any
 
 import msgspec
-from attrs import Factory, frozen
 
 _MAX_DETAIL = 500
 _MAX_PAGE = 4096
 
 
-@frozen
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """What could be understood of an error body."""
 
     detail: str = ""
-    fields: dict[str, tuple[str, ...]] = Factory(dict)
+    fields: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     request_id: str | None = None
 
 
@@ -77,6 +74,8 @@ def _messages(value: Any) -> list[str]:
 def _from_text(text: str) -> str:
     """The title or first heading of a page of HTML; otherwise the text itself."""
     if "<" in text:
+        import html  # noqa: PLC0415 - only a proxy's page needs it
+
         # A page says it at its top; and on what is no page, these expressions take time by the square.
         text = text[:_MAX_PAGE]
         heading = re.search(r"<(title|h1)\b[^<>]*>(.*?)</\1", text, re.IGNORECASE | re.DOTALL)

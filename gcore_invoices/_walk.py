@@ -16,24 +16,25 @@ snapshot, and each proof speaks of the rows that match all the time. So pages ca
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from attrs import evolve, field, frozen
-from msgspec.structs import replace
+import msgspec
+from attrs import field, frozen
 
 from gcore_invoices._checks import number
 from gcore_invoices.errors import PaginationError, UsageError
 from gcore_invoices.events import Checkpoint, WalkReport
-from gcore_invoices.models import MoveType, PaymentState
+from gcore_invoices.models import MoveType, Page, PaymentState
 from gcore_invoices.ordering import Order, SortKey
 from gcore_invoices.query import MAX_PAGE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from gcore_invoices.models import Invoice, Page
+    from gcore_invoices.models import Invoice
     from gcore_invoices.query import InvoiceQuery
 
 MAX_CONCURRENCY = 32
@@ -47,8 +48,7 @@ _KNOWN = {*PaymentState, *MoveType}
 _FIELD = {PaymentState: "payment_state", MoveType: "move_type"}
 
 
-@frozen
-class Fetch:
+class Fetch(msgspec.Struct, frozen=True):
     """Ask for a page. Answered with the `Page`.
 
     `ahead` are the offsets that will be asked for next if nothing moves; they may be fetched already, with
@@ -61,8 +61,7 @@ class Fetch:
     ahead: tuple[int, ...] = ()
 
 
-@frozen
-class Deliver:
+class Deliver(msgspec.Struct, frozen=True):
     """Hand out the rows of a page that are new. Answered with nothing."""
 
     page: Page
@@ -143,7 +142,7 @@ def walk(query: InvoiceQuery, limits: Limits) -> Walk:
         run.refuse_to_mend_after_offset()
         run.begin_second_pass(seam.seen)
         yield from run.read(_BY_ID, _ById(1), 0)
-    return evolve(run.report, complete=True)
+    return run.report(complete=True)
 
 
 class _Run:
@@ -161,7 +160,11 @@ class _Run:
         self._count_moved = False
         if limits.resume is not None:
             self._places[limits.resume.last_id] = limits.resume.offset
-        self.report = WalkReport()
+        self._seen: Counter[str] = Counter()
+        """The numbers of the report."""
+        self._first_count: int | None = None
+        self._last_count: int | None = None
+        self._unknown: frozenset[str] = frozenset()
         self.checkpoint = limits.resume
         self.delivered_before: frozenset[int] = frozenset()
         """What a second pass is not to deliver again."""
@@ -243,7 +246,7 @@ class _Run:
     def _deliver(self, page: Page, new: list[Invoice]) -> Generator[Fetch | Deliver, Page | None, None]:
         if self.delivered_before:
             new = [row for row in new if row.id not in self.delivered_before]
-            self.report = evolve(self.report, reconciled=self.report.reconciled + len(new))
+            self._seen["reconciled"] += len(new)
         if self._left is not None:
             new = new[: self._left]
             self._left -= len(new)
@@ -252,29 +255,23 @@ class _Run:
             return
         if self._fingerprint:
             self.checkpoint = Checkpoint(self._fingerprint, new[-1].id, self._places[new[-1].id])
-        self.report = evolve(
-            self.report, pages=self.report.pages + 1, delivered=self.report.delivered + len(new)
-        )
+        self._seen["pages"] += 1
+        self._seen["delivered"] += len(new)
         begins = self._places[new[0].id]
-        yield Deliver(replace(page, invoices=tuple(new), offset=begins), self.report)
+        yield Deliver(msgspec.structs.replace(page, invoices=tuple(new), offset=begins), self.report())
 
     def _note(self, page: Page) -> None:
         values = {value for row in page.invoices for value in (row.payment_state, row.move_type)}
-        unknown = self.report.unknown_values
         if not values <= _KNOWN:
-            unknown |= {f"{_FIELD[type(value)]}={value}" for value in values - _KNOWN}
-        first = self.report.first_count
-        self._count_moved |= first is not None and page.count != first
-        self.report = evolve(
-            self.report,
-            requests=self.report.requests + 1,
-            first_count=page.count if first is None else first,
-            last_count=page.count,
-            unknown_values=unknown,
-        )
+            self._unknown |= {f"{_FIELD[type(value)]}={value}" for value in values - _KNOWN}
+        if self._first_count is None:
+            self._first_count = page.count
+        self._last_count = page.count
+        self._count_moved |= page.count != self._first_count
+        self._seen["requests"] += 1
 
     def _note_broken(self, seam: _Seam) -> None:
-        self.report = evolve(self.report, seams_reread=self.report.seams_reread + 1)
+        self._seen["seams_reread"] += 1
         if isinstance(seam, _ByPlace):
             seam.in_doubt = True
             self.refuse_to_mend_after_offset()
@@ -295,8 +292,7 @@ class _Run:
             return page.offset == 0 or (not rows and seam.last_id() is None)
         shift = self._places[known] - before[known]
         if shift:
-            name = "inserted" if shift > 0 else "removed"
-            self.report = evolve(self.report, **{name: getattr(self.report, name) + abs(shift)})
+            self._seen["inserted" if shift > 0 else "removed"] += abs(shift)
         return not shift
 
     def _check_order(self, rows: Sequence[Invoice], order: Order) -> None:
@@ -319,9 +315,8 @@ class _Run:
 
     def miscounted(self) -> bool:
         """Whether the API counts otherwise than was delivered, or than it did before."""
-        return self._count_moved or self.report.delivered != max(
-            (self.report.last_count or 0) - self._query.offset, 0
-        )
+        expected = max((self._last_count or 0) - self._query.offset, 0)
+        return self._count_moved or self._seen["delivered"] != expected
 
     def refuse_to_mend_after_offset(self) -> None:
         """A second pass goes by id, and cannot tell which rows an offset in another order passed over."""
@@ -333,13 +328,23 @@ class _Run:
 
     def _no_end(self, count: int) -> PaginationError:
         return self.error(
-            f"After {self.report.delivered} invoices the API shows nothing new, yet it counts {count}. "
+            f"After {self._seen['delivered']} invoices the API shows nothing new, yet it counts {count}. "
             "It may pass over offsets, cut pages short or count wrongly; the list cannot be read to its end."
+        )
+
+    def report(self, *, complete: bool = False) -> WalkReport:
+        """What the walk has seen and delivered so far."""
+        return WalkReport(
+            **self._seen,
+            first_count=self._first_count,
+            last_count=self._last_count,
+            complete=complete,
+            unknown_values=self._unknown,
         )
 
     def error(self, message: str) -> PaginationError:
         """The error that ends this walk."""
-        return PaginationError(message, report=self.report, checkpoint=self.checkpoint)
+        return PaginationError(message, report=self.report(), checkpoint=self.checkpoint)
 
 
 def _fits(page: Page) -> bool:
