@@ -9,7 +9,7 @@ TESTS ?=
 PYTHONS := 3.11 3.12 3.13 3.14
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow fuzz bench screenshots bench-export cassettes coverage pythons lint format types check check-rest generate check-generated clean
+.PHONY: help demo test test-slow fuzz bench screenshots bench-export cassettes coverage pythons lint format types check check-rest generate check-generated spec-drift clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -83,10 +83,14 @@ format: .venv/installed ## let ruff mend what it can
 	$(PY) -m ruff format .
 
 types: .venv/installed ## mypy --strict: the façade, the generated client, tests/typing
-	$(PY) -m mypy gcore_invoices generated_client/gcore_erp_api tests/typing examples openapi/generate.py
+	$(PY) -m mypy gcore_invoices generated_client/gcore_erp_api tests/typing examples openapi/generate.py openapi/drift.py
 
 check-generated: .venv-generate/installed ## fail, naming the files, if generated_client/ is not what openapi/ gives
 	@$(GENERATE) --check
+
+spec-drift: .venv/installed ## compare openapi/ with a published OpenAPI file: UPSTREAM=path-or-URL (FORMAT=json)
+	@test -n "$$UPSTREAM" || { echo 'Say with what: make spec-drift UPSTREAM=path-or-URL' >&2; exit 2; }
+	@$(PY) openapi/drift.py "$$UPSTREAM" --format $(or $(FORMAT),text)
 
 clean: ## remove the environments and caches
 	rm -rf .venv .venv-3.* .venv-bench .venv-generate .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
