@@ -9,7 +9,7 @@ TESTS ?=
 PYTHONS := 3.11 3.12 3.13 3.14
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow fuzz bench screenshots bench-export cassettes coverage pythons lint format types check check-rest generate check-generated spec-drift clean
+.PHONY: help demo test test-slow fuzz bench screenshots bench-export cassettes coverage pythons lint format types check check-rest generate check-generated api api-check spec-drift clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -29,7 +29,7 @@ generate: .venv-generate/installed ## write generated_client/ from openapi/
 
 check: test check-rest ## everything that CI runs
 
-check-rest: lint types check-generated test-slow ## `make check` without `make test`
+check-rest: lint types check-generated api-check test-slow ## `make check` without `make test`
 
 test-slow: .venv/installed .venv-generate/installed ## the tests that build, regenerate and install
 	$(PY) -m pytest -n auto --dist loadgroup -m slow $(TESTS)
@@ -83,10 +83,16 @@ format: .venv/installed ## let ruff mend what it can
 	$(PY) -m ruff format .
 
 types: .venv/installed ## mypy --strict: the façade, the generated client, tests/typing
-	$(PY) -m mypy gcore_invoices generated_client/gcore_erp_api tests/typing examples openapi/generate.py openapi/drift.py
+	$(PY) -m mypy gcore_invoices generated_client/gcore_erp_api tests/typing examples openapi/generate.py openapi/drift.py tools
 
 check-generated: .venv-generate/installed ## fail, naming the files, if generated_client/ is not what openapi/ gives
 	@$(GENERATE) --check
+
+api: .venv/installed ## write api.txt, the public API, from the source
+	@$(PY) tools/api.py
+
+api-check: .venv/installed ## fail if the public API is not what api.txt says, or breaks what the last tag had
+	@$(PY) tools/api.py --check
 
 spec-drift: .venv/installed ## compare openapi/ with a published OpenAPI file: UPSTREAM=path-or-URL (FORMAT=json)
 	@test -n "$$UPSTREAM" || { echo 'Say with what: make spec-drift UPSTREAM=path-or-URL' >&2; exit 2; }

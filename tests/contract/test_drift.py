@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import json
 import re
-import sys
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from support_contract import OPENAPI, ROOT, python, recording
+from support_scripts import script
 
 PUBLISHED = ROOT / "tests" / "contract" / "drift" / "published.yaml"
 README = (OPENAPI / "README.md").read_text(encoding="utf-8")
@@ -21,15 +20,7 @@ ONE = "/org/v1/erp-invoices/{invoice}"
 DOWNLOAD = "/org/v1/erp-invoices/{id}/download"
 
 
-def script():
-    spec = importlib.util.spec_from_file_location("drift", OPENAPI / "drift.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look themselves up
-    spec.loader.exec_module(module)
-    return module
-
-
-drift = script()
+drift = script("openapi/drift.py")
 CONTRACT = drift.load(str(OPENAPI / "erp-invoices.yaml"))
 FIXTURE = drift.load(str(PUBLISHED))
 

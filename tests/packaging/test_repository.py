@@ -114,5 +114,12 @@ def test_ci_runs_all_of_check():
     assert re.search(r"^check: test check-rest( ##.*)?$", makefile, re.MULTILINE)
     assert (ROOT / ".ci" / "run").stat().st_mode & 0o111, ".ci/run cannot be executed"
     planned = make("--dry-run", "check-rest")
-    for part in ("ruff check", "ruff format --check", "mypy", "generate.py --check", "-m slow"):
+    for part in (
+        "ruff check",
+        "ruff format --check",
+        "mypy",
+        "generate.py --check",
+        "api.py --check",
+        "-m slow",
+    ):
         assert part in planned

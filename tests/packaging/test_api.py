@@ -1,0 +1,284 @@
+"""The public API is what api.txt says, and a release breaks nothing that its version does not allow."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from support_contract import ROOT, python
+from support_scripts import script
+
+import gcore_invoices
+
+api = script("tools/api.py")
+
+OLD = """
+from __future__ import annotations
+from enum import Enum
+from attrs import field, frozen
+
+__all__ = ["Client", "Color", "Query", "Sub", "connect", "__version__"]
+from gcore_invoices._version import __version__
+
+class Color(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+@frozen(kw_only=True)
+class Query:
+    name: str
+    limit: int | None = field(default=100, validator=print)
+
+class _Base:
+    def close(self) -> None: ...
+
+class Client(_Base):
+    timeout: float
+    def get(self, id: int, *, strict: bool = False) -> str | None: ...
+    def list(self, query: Query | None = None) -> list[str]: ...
+    def _private(self, a): ...
+    @property
+    def name(self) -> str: ...
+
+class Sub(Client): ...
+
+def connect(url: str, retries: int = 3) -> Client: ...
+def _helper(a, b): ...
+"""
+HOOKS = """
+from __future__ import annotations
+
+def _hook(kind): return lambda function: function
+
+@_hook("observer")
+def after(call: int, error: str) -> None: ...
+
+@_hook("decider")
+def decide(call: int) -> bool | None: ...
+"""
+
+
+def git(root, *arguments):
+    identity = ("-c", "user.name=tests", "-c", "user.email=tests@localhost", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True)
+
+
+def write(root, source=OLD, hooks=HOOKS, version="0.1.0"):
+    folder = root / "gcore_invoices"
+    folder.mkdir(exist_ok=True)
+    (folder / "__init__.py").write_text(source, encoding="utf-8")
+    (folder / "hookspecs.py").write_text(hooks, encoding="utf-8")
+    (folder / "_version.py").write_text(f'__version__ = "{version}"\n', encoding="utf-8")
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """A repository with one release, v0.1.0."""
+    write(tmp_path)
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "--quiet", "--message", "one")
+    git(tmp_path, "tag", "v0.1.0")
+    return tmp_path
+
+
+def check(root):
+    """The command, in a repository whose api.txt is right."""
+    python(ROOT / "tools" / "api.py", "--root", root)
+    done = python(ROOT / "tools" / "api.py", "--root", root, "--check")
+    assert done.stderr == ""
+    return done.returncode, done.stdout
+
+
+# -- the snapshot
+
+
+def test_the_public_api_is_what_api_txt_says():
+    text = (ROOT / "api.txt").read_text(encoding="utf-8")
+    assert text == api.snapshot(api.surface(api.load(ROOT))), (
+        "The public API is not what api.txt says. If it is meant: make api"
+    )
+
+
+def test_api_txt_has_every_public_name_hook_and_member():
+    paths = set(api.surface(api.load(ROOT)))
+    assert {f"gcore_invoices.{name}" for name in gcore_invoices.__all__} - paths == {
+        "gcore_invoices.__version__"
+    }
+    assert {
+        "gcore_invoices.SortKey.NAME",
+        "gcore_invoices.hookspecs.decide_retry",
+        "gcore_invoices.money.ageing",
+        "gcore_invoices.export.Csv.excel",
+        "gcore_invoices.testing.FakeApi.add",
+        "gcore_invoices.testing.strategies.invoices",
+        "gcore_invoices.plugins.otel.OpenTelemetry.__init__",
+        "gcore_invoices.InvoicesClient.with_options",
+    } <= paths
+    assert not [path for path in paths if "._" in path.replace("__", "")]
+
+
+def test_a_line_tells_all_that_a_caller_sees(tmp_path):
+    write(tmp_path)
+    lines = api.snapshot(api.surface(api.load(tmp_path))).splitlines()[1:]
+    assert lines == [
+        "gcore_invoices.Client class(_Base)",
+        "gcore_invoices.Client.close() -> None",
+        "gcore_invoices.Client.get(id: int, *, strict: bool = False) -> str | None",
+        "gcore_invoices.Client.list(query: Query | None = None) -> list[str]",
+        "gcore_invoices.Client.name property: str",
+        "gcore_invoices.Client.timeout: float",
+        "gcore_invoices.Color class(Enum)",
+        "gcore_invoices.Color.BLUE = 'blue'",
+        "gcore_invoices.Color.RED = 'red'",
+        "gcore_invoices.Query class() @frozen(kw_only=True)",
+        "gcore_invoices.Query.limit: int | None = 100",
+        "gcore_invoices.Query.name: str",
+        "gcore_invoices.Sub class(Client)",
+        "gcore_invoices.Sub.close() -> None",
+        "gcore_invoices.connect(url: str, retries: int = 3) -> Client",
+        "gcore_invoices.hookspecs.after(call: int, error: str) -> None @_hook('observer')",
+        "gcore_invoices.hookspecs.decide(call: int) -> bool | None @_hook('decider')",
+    ]
+
+
+def test_a_snapshot_that_is_not_renewed_fails_and_says_how_to(repository):
+    python(ROOT / "tools" / "api.py", "--root", repository)
+    write(repository, OLD.replace("retries: int = 3", "retries: int = 3, *, proxy: str = ''"))
+    done = python(ROOT / "tools" / "api.py", "--root", repository, "--check")
+    assert done.returncode == 1
+    assert "-gcore_invoices.connect(url: str, retries: int = 3) -> Client\n" in done.stdout
+    assert (
+        "+gcore_invoices.connect(url: str, retries: int = 3, *, proxy: str = '') -> Client\n" in done.stdout
+    )
+    assert done.stdout.endswith("The public API is not what api.txt says. If it is meant: make api\n")
+
+
+# -- the last release
+
+
+def test_without_a_release_there_is_nothing_to_compare_with(tmp_path):
+    write(tmp_path)
+    git(tmp_path, "init", "--quiet")
+    assert check(tmp_path) == (0, "No version is released: there is no tag v… to compare with.\n")
+
+
+def test_an_unchanged_api_is_compatible(repository):
+    assert check(repository) == (0, "Whoever uses v0.1.0 can use this.\n")
+
+
+def test_a_break_without_a_new_version_fails_in_one_sentence_each(repository):
+    write(repository, OLD.replace("def connect(url", "def connect(address"), version="0.1.1")
+    code, said = check(repository)
+    assert code == 1
+    assert said.startswith("0.1.1 breaks what v0.1.0 had:\n  ")
+    assert "Parameter was removed" in said
+    assert said.endswith(
+        "Keep the old beside the new for one minor version, with a DeprecationWarning, or make it a new minor "
+        "version (before 1.0).\n"
+    )
+
+
+def test_a_version_that_may_break_lists_what_it_breaks(repository):
+    write(repository, OLD.replace("    BLUE", "    GREEN"), version="0.2.0")
+    assert check(repository) == (
+        0,
+        "0.2.0 may break what v0.1.0 had, and CHANGELOG.md should say so:\n  gcore_invoices.Color.BLUE is gone\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("released", "version", "allowed"),
+    [
+        ("v0.1.0", "0.1.0", False),
+        ("v0.1.0", "0.1.9", False),
+        ("v0.1.0", "0.2.0", True),
+        ("v0.9.0", "1.0.0", True),
+        ("v1.0.0", "1.1.0", False),
+        ("v1.9.9", "2.0.0", True),
+        ("v1.0.0", "0.9.0", False),
+        ("v0.2.0", "0.1.0", False),
+    ],
+)
+def test_what_a_version_may_break_is_what_semantic_versioning_says(released, version, allowed):
+    assert api.is_allowed(released, version) is allowed
+
+
+def broken(tmp_path, source=OLD, hooks=HOOKS):
+    """What breaks when the fixture becomes this."""
+    roots = []
+    for name, texts in (("old", (OLD, HOOKS)), ("new", (source, hooks))):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, *texts)
+        roots.append(api.load(tmp_path / name))
+    return api.breaks(*roots)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"connect", ', "", ["gcore_invoices.connect is gone"]),
+        ("    timeout: float\n", "", ["gcore_invoices.Client.timeout is gone"]),
+        ("timeout: float", "timeout: float | None", ["gcore_invoices.Client.timeout was float and is float | None"]),
+        ('"red"', '"rot"', ["gcore_invoices.Color.RED was 'red' and is 'rot'"]),
+        ("default=100", "default=20", ["gcore_invoices.Query.limit was 100 and is 20"]),
+        ("    name: str\n", "    name: str\n    new: int\n", ["gcore_invoices.Query.new must now be given"]),
+        ("(kw_only=True)", "", ["gcore_invoices.Query is no longer made by frozen(kw_only=True)"]),
+        ("-> str | None", "-> str | int | None", ["gcore_invoices.Client.get returned str | None and returns str | int | None"]),
+        ("query: Query | None", "query: Query", ["gcore_invoices.Client.list took query: Query | None and takes Query"]),
+        ("    def list", "    async def list", ["gcore_invoices.Client.list is now async"]),
+        ("    @property\n", "", ["gcore_invoices.Client.name was a attribute and is a function"]),
+        ("class Sub(Client)", "class Sub", ["Base class was removed"]),
+        ("strict: bool = False", "strict: bool = True", ["Parameter default was changed"]),
+        ("strict: bool = False", "strict: bool", ["Parameter is now required"]),
+        ("url: str, ", "url: str, port: int, ", ["Parameter was added as required", "Positional parameter was moved"]),
+        ("    def close", "    def shut", ["gcore_invoices.Client.close is gone"]),
+    ],
+)  # fmt: skip
+def test_what_breaks_a_caller_is_said(old, new, said, tmp_path):
+    assert OLD.count(old) == 1
+    found = broken(tmp_path, OLD.replace(old, new))
+    assert len(found) >= len(said)
+    assert [any(words in one for one in found) for words in said] == [True] * len(said), found
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("def _helper(a, b)", "def _aid(c)"),
+        ("def _private(self, a)", "def _private(self)"),
+        ("retries: int = 3", "retries: int = 3, *, proxy: str = ''"),
+        ("url: str", "url: str | bytes"),
+        ("-> str | None", "-> str"),
+        ("timeout: float", "timeout: float\n    retries: int"),
+        ("    name: str\n", "    name: str\n    new: int = 1\n"),
+        ('"blue"', '"blue"\n    GREEN = "green"'),
+        ("__all__ = [", "__all__ = ['_helper', "),
+        ("Client(_Base)", "Client(_Other)"),
+    ],
+)
+def test_what_breaks_nobody_is_not_said(old, new, tmp_path):
+    assert OLD.count(old) == 1
+    source = OLD.replace(old, new).replace("class _Base", "class _Other: close = _helper\nclass _Base")
+    if new == "Client(_Other)":
+        source = source.replace("class _Other: close = _helper\nclass _Base", "class _Other")
+    assert broken(tmp_path, source) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        # A plugin takes what it wants by name, and gives what the hook may return.
+        ("call: int, error: str", "error: str, call: int, more: int", None),
+        ("call: int, error: str", "call: int", "Parameter was removed"),
+        ("error: str", "error: str | None", "gcore_invoices.hookspecs.after took error: str and takes str | None"),
+        ("-> bool | None", "-> bool | str | None", None),
+        ("-> bool | None", "-> bool", "gcore_invoices.hookspecs.decide returned bool | None and returns bool"),
+        ("def decide", "def choose", "gcore_invoices.hookspecs.decide is gone"),
+    ],
+)  # fmt: skip
+def test_for_plugins_hooks_break_the_other_way_round(old, new, said, tmp_path):
+    assert HOOKS.count(old) == 1
+    found = broken(tmp_path, hooks=HOOKS.replace(old, new))
+    assert len(found) == (said is not None), found
+    assert (said or "") in "".join(found)

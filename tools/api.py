@@ -1,0 +1,304 @@
+"""The public API: written down in api.txt, and compared with the last release.
+
+    make api         python tools/api.py             # write api.txt from the source
+    make api-check   python tools/api.py --check     # api.txt is right, and nothing broke since the last tag
+
+The source is read by griffe, not run. What breaks a caller needs a new major version; before 1.0, a new
+minor version, as Semantic Versioning has it for a library that is still finding its form.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import difflib
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import griffe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = "gcore_invoices"
+# Modules that people may import from, with the names that are promised: all of `__all__`, or, in a module
+# that has none, all classes and functions without an underscore; of the sandbox, only what the docs show.
+PUBLIC: dict[str, tuple[str, ...] | None] = {
+    "": None,
+    "export": None,
+    "hookspecs": None,
+    "money": None,
+    "plugins.metrics": None,
+    "plugins.otel": None,
+    "plugins.prometheus": None,
+    "sandbox": ("SandboxServer",),
+    "testing": None,
+    "testing.strategies": None,
+}
+# Every class has them, and nobody calls them by name.
+UNTOLD = {"__version__", "__repr__", "__hash__", "__eq__", "__reduce__", "__getstate__", "__setstate__"}
+UNTOLD |= {"__attrs_post_init__", "__slots__", "__getattr__", "__dir__"}
+
+Surface: TypeAlias = dict[str, griffe.Object]
+
+
+# -- what is public
+
+
+def surface(package: griffe.Object) -> Surface:
+    """Every public thing by its path, as people import it."""
+    found: Surface = {}
+    for module, names in PUBLIC.items():
+        path = f"{PACKAGE}.{module}".rstrip(".")
+        if module and not _has(package, module):
+            continue
+        holder = package[module] if module else package
+        for name in names or _names(holder):
+            found |= _below(f"{path}.{name}", _itself(holder[name]))
+    return dict(sorted(found.items()))
+
+
+def _has(package: griffe.Object, module: str) -> bool:
+    try:
+        return bool(package[module])
+    except KeyError:
+        return False
+
+
+def _names(module: griffe.Object) -> list[str]:
+    if module.exports is not None:
+        return [str(name) for name in module.exports if name not in UNTOLD]
+    own = (one for one in module.members.values() if not one.is_alias and (one.is_class or one.is_function))
+    return [one.name for one in own if not one.name.startswith("_")]
+
+
+def _itself(one: griffe.Object | griffe.Alias) -> griffe.Object:
+    return one.final_target if isinstance(one, griffe.Alias) else one
+
+
+def _below(path: str, one: griffe.Object) -> Iterator[tuple[str, griffe.Object]]:
+    yield path, one
+    if not one.is_class:
+        return
+    for name, member in one.all_members.items():
+        # A base with a public name has its own lines.
+        inherited = name not in one.members and not _itself(member).parent.name.startswith(("_", "Base"))  # type: ignore[union-attr]
+        dunder = name.startswith("__") and name.endswith("__")
+        if not inherited and name not in UNTOLD and (dunder or not name.startswith("_")):
+            own = _itself(member)
+            # What a plugin hooks into is its own affair.
+            if not (
+                isinstance(own, griffe.Function)
+                and any(str(one.value) == "hookimpl" for one in own.decorators)
+            ):
+                yield f"{path}.{name}", own
+
+
+# -- the snapshot
+
+
+def line(path: str, one: griffe.Object) -> str:
+    """One thing as a line of api.txt."""
+    if isinstance(one, griffe.Function):
+        marks = "".join(f" @{mark.value}" for mark in one.decorators)
+        waits = "async " if "async" in one.labels else ""
+        return f"{waits}{path}{one.signature().removeprefix(one.name)}{marks}"
+    if isinstance(one, griffe.Class):
+        marks = "".join(f" @{mark.value}" for mark in one.decorators)
+        return f"{path} class({', '.join(map(str, one.bases))}){marks}"
+    if not isinstance(one, griffe.Attribute):
+        raise TypeError(f"{path} is a {one.kind.value}: api.txt has no form for it")
+    kind = " property" if "property" in one.labels else ""
+    said = f": {one.annotation}" if one.annotation is not None else ""
+    return f"{path}{kind}{said}{_value(one)}"
+
+
+def _value(one: griffe.Attribute) -> str:
+    """The value of a constant, a member of an enum, or the default of a field; nothing if there is none."""
+    if not {"class-attribute", "module-attribute"} & one.labels or one.value is None:
+        return ""
+    call = ast.parse(str(one.value), mode="eval").body
+    if isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] == "field":
+        given = {word.arg: ast.unparse(word.value) for word in call.keywords}
+        default = given.get("default") or (f"{given['factory']}()" if "factory" in given else None)
+        return f" = {default}" if default else ""
+    return f" = {one.value}"
+
+
+def snapshot(found: Surface) -> str:
+    """The text of api.txt."""
+    head = "# The public API. Written by `make api`; a change of it belongs into CHANGELOG.md.\n"
+    return head + "".join(f"{line(path, one)}\n" for path, one in found.items())
+
+
+# -- what breaks a caller
+
+
+def breaks(old: griffe.Object, new: griffe.Object) -> list[str]:
+    """What no longer works for who used the old, a sentence each."""
+    before, after = surface(old), surface(new)
+    said = []
+    for path in before.keys() - after.keys():
+        owner = path.rpartition(".")[0]
+        if owner in after or owner not in before:  # else it went with its class
+            said.append(f"{path} is gone")
+    for path, one in before.items():
+        if path in after:
+            said += [f"{path} {what}" for what in _changes(one, after[path], is_hook="hookspecs" in path)]
+    said += [f"{path} must now be given" for path, one in after.items() if _newly_needed(path, one, before)]
+    paths = {one.canonical_path: path for path, one in after.items()}
+    for breakage in griffe.find_breaking_changes(old, new):
+        path = paths.get(breakage.obj.canonical_path, "")
+        if path and breakage.kind in _told_by_griffe("hookspecs" in path):
+            said.append(breakage.explain(griffe.ExplanationStyle.ONE_LINE).split(": ", 1)[1])
+    return sorted(set(said))
+
+
+def _told_by_griffe(is_hook: bool) -> set[griffe.BreakageKind]:  # noqa: FBT001 - of this file alone
+    kinds = griffe.BreakageKind
+    told = {kinds.PARAMETER_REMOVED, kinds.CLASS_REMOVED_BASE}
+    if is_hook:  # a plugin takes by name what it wants: nothing else matters to it
+        return told
+    told |= {kinds.PARAMETER_MOVED, kinds.PARAMETER_CHANGED_KIND, kinds.PARAMETER_CHANGED_DEFAULT}
+    return told | {kinds.PARAMETER_CHANGED_REQUIRED, kinds.PARAMETER_ADDED_REQUIRED}
+
+
+def _changes(old: griffe.Object, new: griffe.Object, *, is_hook: bool) -> Iterator[str]:
+    """What griffe does not look at: decorators, types and values."""
+    if isinstance(old, griffe.Class) and isinstance(new, griffe.Class):
+        if (marks := [str(one.value) for one in old.decorators]) != [
+            str(one.value) for one in new.decorators
+        ]:
+            yield f"is no longer made by {', '.join(marks) or 'itself alone'}"
+    elif isinstance(old, griffe.Attribute) and isinstance(new, griffe.Attribute):
+        if not _fits(new.annotation, old.annotation):
+            yield f"was {old.annotation} and is {new.annotation}"
+        if _value(old) and _value(old) != _value(new):
+            yield f"was{_value(old)} and is{_value(new) or ' without a value'}".replace(" = ", " ")
+    elif isinstance(old, griffe.Function) and isinstance(new, griffe.Function):
+        yield from _other_types(old, new, is_hook=is_hook)
+    else:
+        yield f"was a {old.kind.value} and is a {new.kind.value}"
+
+
+def _other_types(old: griffe.Function, new: griffe.Function, *, is_hook: bool) -> Iterator[str]:
+    """A caller gives parameters and gets the result; a plugin gets the parameters of a hook and gives it."""
+    if ("async" in old.labels) != ("async" in new.labels):
+        yield f"is {'no longer' if 'async' in old.labels else 'now'} async"
+    results = (new.returns, old.returns)
+    if not _fits(*(reversed(results) if is_hook else results)):
+        yield f"returned {old.returns} and returns {new.returns}"
+    for parameter in old.parameters:
+        if parameter.name in new.parameters:
+            taken = (parameter.annotation, new.parameters[parameter.name].annotation)
+            if not _fits(*(reversed(taken) if is_hook else taken)):
+                yield f"took {parameter.name}: {taken[0]} and takes {taken[1]}"
+
+
+def _fits(value: object, place: object) -> bool:
+    """Whether all that one type allows, the other does: by the parts of a union, no deeper."""
+    return place is None or _parts(value) <= _parts(place)
+
+
+def _parts(annotation: object) -> set[str]:
+    node = ast.parse(str(annotation), mode="eval").body
+    found = set()
+    while isinstance(node, ast.BinOp):
+        found.add(ast.unparse(node.right))
+        node = node.left
+    return found | {ast.unparse(node)}
+
+
+def _newly_needed(path: str, one: griffe.Object, before: Surface) -> bool:
+    """Whether it is a new field, without a default, of a class that people could make before."""
+    owner = before.get(path.rpartition(".")[0])
+    return (
+        isinstance(owner, griffe.Class)
+        and isinstance(one, griffe.Attribute)
+        and path not in before
+        and any(str(mark.value).startswith(("frozen", "define")) for mark in owner.decorators)
+        and one.annotation is not None
+        and "property" not in one.labels
+        and not _value(one)
+    )
+
+
+def is_allowed(released: str, version: str) -> bool:
+    """Whether a version may break what a released one had."""
+    old, new = (tuple(int(part) for part in re.findall(r"\d+", one)[:3]) for one in (released, version))
+    return new[0] > old[0] or (old[0] == 0 and new[:2] > old[:2])
+
+
+# -- the commands
+
+
+def git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What git says."""
+    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+
+
+def load(root: Path) -> griffe.Object:
+    """The package, read and not run."""
+    return _itself(
+        griffe.load(
+            PACKAGE,
+            search_paths=[root],
+            try_relative_path=False,
+            allow_inspection=False,
+            resolve_aliases=True,
+        )
+    )
+
+
+def compare(root: Path) -> tuple[int, str]:
+    """Compare with the last released tag: an exit code, and what to say."""
+    version = ast.literal_eval(str(_itself(load(root)["_version.__version__"]).value))  # type: ignore[attr-defined]
+    described = git(root, "describe", "--tags", "--abbrev=0", "--match", "v[0-9]*")
+    if described.returncode:
+        return 0, "No version is released: there is no tag v… to compare with."
+    tag = described.stdout.strip()
+    old = griffe.load_git(
+        PACKAGE, ref=tag, repo=root, search_paths=["."], allow_inspection=False, resolve_aliases=True
+    )
+    broken = breaks(_itself(old), load(root))
+    told = "".join(f"\n  {one}" for one in broken)
+    if not broken:
+        return 0, f"Whoever uses {tag} can use this."
+    if is_allowed(tag, version):
+        return 0, f"{version} may break what {tag} had, and CHANGELOG.md should say so:{told}"
+    step = "minor version (before 1.0)" if tag.startswith("v0.") else "major version"
+    return 1, (
+        f"{version} breaks what {tag} had:{told}\n"
+        "Keep the old beside the new for one minor version, with a DeprecationWarning, "
+        f"or make it a new {step}."
+    )
+
+
+def main() -> int:
+    """Write or check."""
+    parser = argparse.ArgumentParser(description="Write down the public API, or check it.")
+    parser.add_argument("--check", action="store_true", help="compare with api.txt and with the last release")
+    parser.add_argument("--root", type=Path, default=ROOT, help="default: this repository")
+    options = parser.parse_args()
+    path, text = options.root / "api.txt", snapshot(surface(load(options.root)))
+    if not options.check:
+        path.write_text(text, encoding="utf-8")
+        print(f"Wrote {path.name}.")
+        return 0
+    kept = path.read_text(encoding="utf-8") if path.exists() else ""
+    if text != kept:
+        rows = difflib.unified_diff(kept.splitlines(), text.splitlines(), "api.txt", "source", "", "", 0, "")
+        print("\n".join(rows))
+        print("The public API is not what api.txt says. If it is meant: make api")
+        return 1
+    code, said = compare(options.root)
+    print(said)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
