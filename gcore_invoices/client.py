@@ -68,7 +68,7 @@ class InvoicesClient(BaseClient):
     """
 
     @forgets_arguments
-    def __init__(
+    def __init__(  # long: each option is spelt out, typed, twice
         self,
         *,
         api_key: str | None = None,

@@ -27,7 +27,7 @@ EXAMPLES = (
 )
 
 
-def export_invoices(
+def export_invoices(  # long: each option is spelt out with its help
     *,
     target: Annotated[
         Path,
