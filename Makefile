@@ -7,6 +7,10 @@ PIP := -m pip --disable-pip-version-check install --quiet
 BUILD := --build-constraint constraints.txt
 TESTS ?=
 PYTHONS := 3.11 3.12 3.13 3.14
+MODULE ?=
+
+# The tests start hundreds of processes: without this, each of them would compile the library anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow fuzz bench screenshots bench-export cassettes coverage pythons lint format types check check-rest generate check-generated api api-check spec-drift clean
@@ -83,7 +87,7 @@ format: .venv/installed ## let ruff mend what it can
 	$(PY) -m ruff format .
 
 types: .venv/installed ## mypy --strict: the façade, the generated client, tests/typing
-	$(PY) -m mypy gcore_invoices generated_client/gcore_erp_api tests/typing examples openapi/generate.py openapi/drift.py tools
+	$(PY) -m mypy gcore_invoices gcore_invoices_pytest.py generated_client/gcore_erp_api tests/typing examples openapi/generate.py openapi/drift.py tools
 
 check-generated: .venv-generate/installed ## fail, naming the files, if generated_client/ is not what openapi/ gives
 	@$(GENERATE) --check

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,12 @@ settings.register_profile(
     "long", deadline=None, max_examples=13_000, database=None, suppress_health_check=list(HealthCheck)
 )
 settings.load_profile("brief")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One worker more than there are cores: many tests wait, for a deadline or for a process."""
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(autouse=True)

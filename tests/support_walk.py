@@ -93,7 +93,8 @@ class Shelf:
             return self.exact.__getitem__
         if term.key is SortKey.INVOICE_DATE:
             return lambda n: (self.rows[n].invoice_date is None, self.rows[n].invoice_date or dt.date.min)
-        return lambda n: getattr(self.rows[n], term.key.value)
+        name = term.key.value
+        return lambda n: getattr(self.rows[n], name)
 
     def sorted(self, order: Order) -> list[Invoice]:
         ids = list(self.rows)

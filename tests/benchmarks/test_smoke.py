@@ -9,6 +9,7 @@ import pytest
 from support_contract import ROOT
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_it_runs_and_every_peer_reads_the_same_list(tmp_path):
     page = tmp_path / "page.md"

@@ -110,12 +110,12 @@ def ask(interpreter: Path | str, *arguments: str, cwd: Path) -> subprocess.Compl
 # -- the files
 
 
-def test_the_wheel_holds_the_two_packages_and_nothing_else(wheel: Path, source: Path):
+def test_the_wheel_holds_what_is_ours_and_nothing_else(wheel: Path, source: Path):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     info = {name for name in names if name.split("/")[0].endswith(".dist-info")}
     facade = {f"gcore_invoices/{name}" for name in tree(source / "gcore_invoices")}
-    assert names - info == facade | set(tree(source / "generated_client"))
+    assert names - info == facade | {"gcore_invoices_pytest.py"} | set(tree(source / "generated_client"))
     assert {"gcore_invoices/py.typed", "gcore_erp_api/py.typed"} <= names
     assert {name.partition("/")[2] for name in info} == {
         "METADATA",
@@ -151,6 +151,7 @@ def test_the_sdist_holds_what_work_on_it_needs(unpacked_sdist: Path, source: Pat
         wanted = {f"{folder}/{name}": data for name, data in tree(source / folder).items()}
         assert {name: held.get(name) for name in wanted} == wanted
     assert {
+        "gcore_invoices_pytest.py",
         "pyproject.toml",
         "constraints.txt",
         "Makefile",
@@ -195,20 +196,20 @@ def test_a_client_works_in_a_bare_environment(bare: Path, tmp_path: Path):
 
 NAMES = (
     "import importlib.util as util, json;"
-    "names = ['gcore_invoices', 'gcore_erp_api', 'generated_client', 'tests', 'openapi', 'stray'];"
+    "names = ['gcore_invoices', 'gcore_invoices_pytest', 'gcore_erp_api', 'generated_client', 'tests', 'openapi', 'stray'];"
     "print(json.dumps([name for name in names if util.find_spec(name)]))"
 )
 
 
-def test_only_two_names_are_importable_from_the_wheel(bare: Path, tmp_path: Path):
-    assert json.loads(ask(bare, "-c", NAMES, cwd=tmp_path).stdout) == ["gcore_invoices", "gcore_erp_api"]
+OURS = ["gcore_invoices", "gcore_invoices_pytest", "gcore_erp_api"]
 
 
-def test_only_two_names_are_importable_from_the_editable_install(tmp_path: Path):
-    assert json.loads(ask(sys.executable, "-c", NAMES, cwd=tmp_path).stdout) == [
-        "gcore_invoices",
-        "gcore_erp_api",
-    ]
+def test_only_our_names_are_importable_from_the_wheel(bare: Path, tmp_path: Path):
+    assert json.loads(ask(bare, "-c", NAMES, cwd=tmp_path).stdout) == OURS
+
+
+def test_only_our_names_are_importable_from_the_editable_install(tmp_path: Path):
+    assert json.loads(ask(sys.executable, "-c", NAMES, cwd=tmp_path).stdout) == OURS
 
 
 def test_the_sandbox_without_its_extra_says_what_to_install(bare: Path, tmp_path: Path):

@@ -1,4 +1,8 @@
-"""The pytest plugin: one fixture, and nothing loaded until a test asks for it."""
+"""The pytest plugin: one fixture, and nothing loaded until a test asks for it.
+
+pytest imports this module in every run of an environment that has it. It stands beside the package, because
+to import a module of the package is to import the client.
+"""
 
 from __future__ import annotations
 
