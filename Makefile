@@ -3,6 +3,7 @@ PYTHON ?= python3
 PY := .venv/bin/python -P
 GENERATE := .venv-generate/bin/python openapi/generate.py
 BENCH := .venv-bench/bin/python
+DOCS := .venv-docs/bin/python -P
 PIP := -m pip --disable-pip-version-check install --quiet
 BUILD := --build-constraint constraints.txt
 TESTS ?=
@@ -13,7 +14,7 @@ MODULE ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow fuzz bench screenshots bench-export cassettes coverage pythons lint format types check check-rest generate check-generated api api-check spec-drift clean
+.PHONY: help demo docs test test-slow fuzz bench screenshots bench-export cassettes coverage pythons lint format types check check-rest generate check-generated api api-check spec-drift clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +27,10 @@ demo: .venv/installed ## run the client against the sandbox on this machine: no 
 test: .venv/installed ## run the tests (TESTS="-k name" picks some)
 	$(PY) -m pytest -n auto --dist loadgroup -m "not slow" $(TESTS)
 
+docs: .venv-docs/installed ## write what is made from the code, and build the site strictly into site/; CI can run it
+	$(DOCS) docs/scripts/pages.py
+	$(DOCS) docs/scripts/build.py
+
 # -- for contributors
 
 generate: .venv-generate/installed ## write generated_client/ from openapi/
@@ -35,7 +40,7 @@ check: test check-rest ## everything that CI runs
 
 check-rest: lint types check-generated api-check test-slow ## `make check` without `make test`
 
-test-slow: .venv/installed .venv-generate/installed ## the tests that build, regenerate and install
+test-slow: .venv/installed .venv-generate/installed .venv-docs/installed ## the tests that build, regenerate and install
 	$(PY) -m pytest -n auto --dist loadgroup -m slow $(TESTS)
 
 fuzz: .venv/installed ## over a hundred thousand broken answers, and as many walks over lists that move (20 minutes)
@@ -87,7 +92,7 @@ format: .venv/installed ## let ruff mend what it can
 	$(PY) -m ruff format .
 
 types: .venv/installed ## mypy --strict: the façade, the generated client, tests/typing
-	$(PY) -m mypy gcore_invoices gcore_invoices_pytest.py generated_client/gcore_erp_api tests/typing examples openapi/generate.py openapi/drift.py tools
+	$(PY) -m mypy gcore_invoices gcore_invoices_pytest.py generated_client/gcore_erp_api tests/typing examples openapi/generate.py openapi/drift.py tools docs/scripts/pages.py docs/scripts/build.py
 
 check-generated: .venv-generate/installed ## fail, naming the files, if generated_client/ is not what openapi/ gives
 	@$(GENERATE) --check
@@ -103,7 +108,7 @@ spec-drift: .venv/installed ## compare openapi/ with a published OpenAPI file: U
 	@$(PY) openapi/drift.py "$$UPSTREAM" --format $(or $(FORMAT),text)
 
 clean: ## remove the environments and caches
-	rm -rf .venv .venv-3.* .venv-bench .venv-generate .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .venv-3.* .venv-bench .venv-docs .venv-generate .site site .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
 
 # -- environments: plain venv and pip, pinned
 
@@ -117,6 +122,11 @@ clean: ## remove the environments and caches
 .venv-generate/installed: openapi/requirements.txt
 	$(PYTHON) -m venv --clear .venv-generate
 	.venv-generate/bin/python $(PIP) --no-deps --requirement openapi/requirements.txt
+	@touch $@
+
+.venv-docs/installed: docs/requirements.txt
+	$(PYTHON) -m venv --clear .venv-docs
+	$(DOCS) $(PIP) --no-deps --requirement docs/requirements.txt
 	@touch $@
 
 .venv-bench/installed: benchmarks/requirements.txt pyproject.toml constraints.txt

@@ -188,7 +188,7 @@ def register_exporters() -> Mapping[str, object] | None:
     """Add file formats to the command line's export.
 
     When: when the command line looks for a format.
-    May: return a mapping from file ending to exporter.
+    May: return a mapping from file ending (`txt`) to exporter, a `gcore_invoices.export.Exporter`.
     Exceptions: reach the caller.
     Sync and async: called by the command line, outside any call.
     New in 0.1.

@@ -52,7 +52,7 @@ def test_the_scan_leaves_the_rest_alone(text: str):
     assert leaks("file", text.encode()) == []
 
 
-@pytest.mark.parametrize("name", ["constraints.txt", "openapi/requirements.txt"])
+@pytest.mark.parametrize("name", ["constraints.txt", "docs/requirements.txt", "openapi/requirements.txt"])
 def test_pins_are_exact_and_hold_nothing_else(name: str):
     lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
     pins = [line for line in lines if not line.startswith("#")]

@@ -1,4 +1,4 @@
-"""Every hook is typed, documented where it is declared and in docs/plugins.md, and tested."""
+"""Every hook is typed, documented where it is declared and in docs/hooks.md, and tested."""
 
 from __future__ import annotations
 
@@ -112,12 +112,12 @@ def sections(text):
 
 @pytest.fixture(scope="module")
 def reference():
-    return sections((ROOT / "docs" / "plugins.md").read_text(encoding="utf-8"))
+    return sections((ROOT / "docs" / "hooks.md").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("hook", HOOKS)
 def test_a_hook_has_its_section_in_the_docs(hook, reference):
-    assert hook in reference, f"docs/plugins.md has no heading ### `{hook}`"
+    assert hook in reference, f"docs/hooks.md has no heading ### `{hook}`"
     text = reference[hook]
     arguments, kind, first = TABLE[hook]
     listed = ", ".join(f"`{name}`" for name in arguments.split(", ")) if arguments else "none"
