@@ -28,7 +28,7 @@ GROUPS: dict[str, tuple[int, tuple[str, ...]]] = {
     "generated code": (1, ("gcore_erp_api",)),
     "the wire": (
         2,
-        ("_connect", "_transport", "_deadline", "_body", "_files", "_config", "_problem"),
+        ("_connect", "_transport", "_deadline", "_stop", "_body", "_files", "_config", "_problem"),
     ),
     "values": (
         2,
@@ -245,12 +245,14 @@ def _arrow(above: Box, below: Box, taken: set[tuple[int, int]]) -> str:
     if not rows or above.column == below.column:
         bend = min((y2 - y1) / 2, 60)
         path = f"M{x1:g} {y1:g}C{x1:g} {y1 + bend:g} {x2:g} {y2 - bend:g} {x2:g} {y2:g}"
-    elif not taken & {(above.column, row) for row in rows}:
-        x2, y2 = x2 - side * (BOX / 2 + 2), below.y + below.height / 2
-        path = f"M{x1:g} {y1:g}V{y2 - 60:g}Q{x1:g} {y2:g} {x2:g} {y2:g}"
-    else:
+    elif taken & {(above.column, row) for row in rows}:
         x1, y1 = x1 + side * BOX / 2, above.y + above.height / 2
         path = f"M{x1:g} {y1:g}Q{x2:g} {y1:g} {x2:g} {y1 + 60:g}V{y2:g}"
+    elif (above.column, below.row) in taken:
+        path = f"M{x1:g} {y1:g}V{y2 - ROW:g}C{x1:g} {y2 - 12:g} {x2:g} {y2 - ROW + 12:g} {x2:g} {y2:g}"
+    else:
+        x2, y2 = x2 - side * (BOX / 2 + 2), below.y + below.height / 2
+        path = f"M{x1:g} {y1:g}V{y2 - 60:g}Q{x1:g} {y2:g} {x2:g} {y2:g}"
     return f'<path d="{path}" fill="none" stroke="#7b8190" stroke-width="1.3" marker-end="url(#tip)"/>'
 
 

@@ -357,5 +357,5 @@ def main(arguments: list[str]) -> str | None:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except PageError as error:
+    except (PageError, layers.LayersError) as error:
         sys.exit(str(error))
