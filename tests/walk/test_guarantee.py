@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
+from decimal import Decimal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support_walk import Shelf, drive, keys_never_change
+from support_walk import Shelf, drive, invoice, keys_never_change
 
 from gcore_invoices import InvoiceQuery, SortKey
 from gcore_invoices._walk import Limits
@@ -72,3 +73,27 @@ def test_without_the_seams_rows_would_be_lost(seed):
         shelf.delete(2)
         got += [row.id for row in shelf.page(order, offset, 10).invoices]
     assert shelf.always - set(got)
+
+
+@pytest.mark.parametrize("hidden", [False, True], ids=["a seam shows it", "an invoice seen again shows it"])
+def test_what_passes_behind_the_walk_is_brought_by_the_second_pass(hidden):
+    shelf = Shelf(random.Random(1), 0)
+    shelf.rows = {n: invoice(n, amount_total=Decimal(n)) for n in range(1, 13)}
+    asked = []
+
+    def ask(order, offset, limit):
+        asked.append(str(order))
+        if len(asked) == 2:
+            shelf.rows[8] = invoice(8, amount_total=Decimal("0.5"))
+            if hidden:  # another one takes its place, so that no row is elsewhere than expected
+                shelf.rows[2] = invoice(2, amount_total=Decimal("8.5"))
+        return shelf.page(order, offset, limit)
+
+    query = InvoiceQuery(order_by=SortKey.AMOUNT_TOTAL.asc(), page_size=4)
+    walked = drive(query, ask)
+    assert sorted(walked.ids) == list(range(1, 13))
+    assert walked.ids[-1] == 8
+    assert walked.report.reconciled == 1
+    assert walked.report.delivered == 12
+    assert walked.report.seams_reread == (not hidden)
+    assert set(asked) == {"amount_total,id", "id"}

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from contextlib import contextmanager
+from contextvars import ContextVar
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -239,6 +240,42 @@ def test_a_failed_page_fails_in_its_turn(make_client):
 async def collect(pager, into):
     async for invoice in pager:
         into.append(invoice)
+
+
+def test_an_error_of_the_walk_carries_its_final_report(make_client):
+    """With the pages that were fetched ahead, and never read."""
+
+    def respond(gate, offset, limit):
+        rows = gate.rows[offset : offset + limit]
+        return page(rows[::-1] if offset == 198 else rows, count=len(gate.rows))
+
+    gate = Gate(1000, respond=respond)
+    client = make_client(gate, concurrency=4)
+    pager = client.real.list()
+    with pytest.raises(gi.PaginationError, match="does not sort by id as asked") as caught:
+        client.items(pager)
+    assert caught.value.report is pager.report
+    assert (pager.report.delivered, pager.report.complete) == (199, False)
+    assert pager.report.requests == caught.value.attempts == len(gate.asked) > 3
+    assert caught.value.checkpoint.last_id == 199
+
+
+def test_each_page_is_fetched_in_the_context_of_its_reader():
+    """Threads have contexts of their own; tasks are given their maker's by asyncio."""
+    trace = ContextVar("trace", default="none")
+    seen = []
+
+    def respond(gate, offset, limit):
+        seen.append(trace.get())
+        return gate.page(offset, limit)
+
+    token = trace.set("a span")
+    try:
+        with gi.InvoicesClient(api_key=KEY, transport=Gate(500, respond=respond), concurrency=4) as client:
+            assert len(list(client.list())) == 500
+    finally:
+        trace.reset(token)
+    assert set(seen) == {"a span"}
 
 
 def test_a_seam_that_fails_discards_what_was_fetched_ahead(make_client):
