@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import wraps
-from typing import TYPE_CHECKING, NoReturn, ParamSpec, Self
+from typing import TYPE_CHECKING, Generic, NoReturn, ParamSpec, Self, TypeVar
 
 from msgspec.structs import replace
 
 from gcore_invoices._checks import is_number
-from gcore_invoices._config import Timeouts
+from gcore_invoices._config import SortParameter, Timeouts, resolve
+from gcore_invoices._connect import Network
 from gcore_invoices._flow import Session
 from gcore_invoices._walk import MAX_CONCURRENCY
 from gcore_invoices.errors import UsageError
@@ -19,12 +20,20 @@ from gcore_invoices.plugins.metrics import Metrics
 from gcore_invoices.plugins.retries import RetryPolicy
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Sequence
 
-    from gcore_invoices._config import Settings
+    import httpx
+
+    from gcore_invoices._connect import ClientCert
 
 
 P = ParamSpec("P")
+TransportT = TypeVar("TransportT")
+TokenT = TypeVar("TokenT")
+
+_TIMEOUTS = Timeouts()
+_RETRY = RetryPolicy()
 
 
 def forgets_arguments(init: Callable[P, None]) -> Callable[P, None]:
@@ -41,28 +50,48 @@ def forgets_arguments(init: Callable[P, None]) -> Callable[P, None]:
     return wrapper
 
 
-class BaseClient:
+class BaseClient(Generic[TransportT, TokenT]):
     """A client without its driver."""
 
     _session: Session
     _plugins: Plugins
     _is_view = False
 
-    def _configure(
+    @forgets_arguments
+    def __init__(
         self,
-        settings: Settings,
         *,
-        timeouts: Timeouts,
-        retry: RetryPolicy,
-        concurrency: int,
-        plugins: Sequence[object],
-        disabled_plugins: Iterable[str],
-        strict_plugins: bool,
+        api_key: str | None = None,
+        bearer_token: str | Callable[[], TokenT] | None = None,
+        base_url: str | None = None,
+        sort_parameter: SortParameter = "ordering",
+        timeouts: Timeouts = _TIMEOUTS,
+        retry: RetryPolicy = _RETRY,
+        concurrency: int = 4,
+        plugins: Sequence[object] = (),
+        disabled_plugins: Iterable[str] = (),
+        strict_plugins: bool = False,
+        proxy: str | httpx.Proxy | None = None,
+        trust_env: bool = True,
+        ca_bundle: str | os.PathLike[str] | None = None,
+        client_cert: ClientCert | None = None,
+        transport: TransportT | None = None,
     ) -> None:
-        log_to_stderr()
+        settings = resolve(
+            api_key=api_key, bearer_token=bearer_token, base_url=base_url, sort_parameter=sort_parameter
+        )
         _check(timeouts, retry, concurrency)
+        log_to_stderr()
         self._plugins = Plugins(plugins, built_in_plugins(), disabled=disabled_plugins, strict=strict_plugins)
         self._session = Session(settings, self._plugins.hooks, timeouts, retry, concurrency)
+        # A token that is text stands in the credential, and nowhere else.
+        self._ask_for_token = bearer_token if callable(bearer_token) else None
+        network = Network(proxy=proxy, trust_env=trust_env, ca_bundle=ca_bundle, client_cert=client_cert)
+        self._connect(network, transport)
+
+    def _connect(self, network: Network, transport: TransportT | None) -> None:
+        """Make the connection of this flavour."""
+        raise NotImplementedError
 
     @property
     def plugins(self) -> tuple[PluginInfo, ...]:

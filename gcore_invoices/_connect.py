@@ -60,12 +60,18 @@ class Network:
                 verify=self._tls(base_url), proxy=self._proxy_for(base_url), limits=_LIMITS
             )
 
-    def refuse_beside_transport(self) -> None:
-        """A transport that is given decides on all of this itself.
+    def give_way_to(
+        self, transport: object, kind: type[httpx.BaseTransport | httpx.AsyncBaseTransport]
+    ) -> None:
+        """Check a transport that was given: it decides on all of this itself.
 
         Raises:
-            UsageError: Something here was given too.
+            UsageError: It is of the other flavour, or something here was given too.
         """
+        if transport is None:
+            return
+        if not isinstance(transport, kind):
+            raise UsageError(f"transport takes an httpx.{kind.__name__}, not {type(transport).__name__}.")
         if self.proxy or self.ca_bundle or self.client_cert:
             raise UsageError(
                 "transport brings its own connection: give proxy, ca_bundle and client_cert to it."
@@ -221,17 +227,6 @@ class _Own(msgspec.Struct, Generic[TransportT], frozen=True):
     pid: int
     transport: TransportT
     lock: threading.Lock
-
-
-def check_transport(transport: object, *, asynchronous: bool) -> None:
-    """Refuse a transport of the other flavour, or what is none.
-
-    Raises:
-        UsageError: It cannot serve this client.
-    """
-    kind = httpx.AsyncBaseTransport if asynchronous else httpx.BaseTransport
-    if not isinstance(transport, kind):
-        raise UsageError(f"transport takes an httpx.{kind.__name__}, not {type(transport).__name__}.")
 
 
 def closed_error() -> UsageError:

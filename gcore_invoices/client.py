@@ -4,41 +4,37 @@ from __future__ import annotations
 
 import inspect
 import time
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
+import httpx
+
 from gcore_invoices import _flow, _operations
-from gcore_invoices._base import BaseClient, forgets_arguments
-from gcore_invoices._config import SortParameter, Timeouts, resolve
-from gcore_invoices._connect import Connection, Network, check_transport, closed_error
+from gcore_invoices._base import BaseClient
+from gcore_invoices._connect import Connection, closed_error
 from gcore_invoices._stop import Stop, Stopped, current
 from gcore_invoices._transport import AsyncKeyTransport, KeyTransport, check_token
 from gcore_invoices._walk import Limits
 from gcore_invoices.errors import UsageError
 from gcore_invoices.pagination import AsyncInvoicePager, InvoicePager
-from gcore_invoices.plugins.retries import RetryPolicy
 from gcore_invoices.query import InvoiceQuery, QueryFields
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterable, Callable, Iterable
     from pathlib import Path
     from types import TracebackType
 
-    import httpx
-
-    from gcore_invoices._connect import ClientCert
+    from gcore_invoices._connect import Network
     from gcore_invoices._flow import Flow, RenewToken, Send, Step
     from gcore_invoices.events import Checkpoint
     from gcore_invoices.models import Invoice
 
 T = TypeVar("T")
 
-_TIMEOUTS = Timeouts()
-_RETRY = RetryPolicy()
 
-
-class InvoicesClient(BaseClient):
+class InvoicesClient(BaseClient[httpx.BaseTransport, str]):
     """Lists, reads and downloads ERP invoices. Safe to use from many threads.
 
     Args:
@@ -67,48 +63,13 @@ class InvoicesClient(BaseClient):
     time, and `APIResponseValidationError` for an answer that is not what the contract says.
     """
 
-    @forgets_arguments
-    def __init__(  # long: each option is spelt out, typed, twice
-        self,
-        *,
-        api_key: str | None = None,
-        bearer_token: str | Callable[[], str] | None = None,
-        base_url: str | None = None,
-        sort_parameter: SortParameter = "ordering",
-        timeouts: Timeouts = _TIMEOUTS,
-        retry: RetryPolicy = _RETRY,
-        concurrency: int = 4,
-        plugins: Sequence[object] = (),
-        disabled_plugins: Iterable[str] = (),
-        strict_plugins: bool = False,
-        proxy: str | httpx.Proxy | None = None,
-        trust_env: bool = True,
-        ca_bundle: str | os.PathLike[str] | None = None,
-        client_cert: ClientCert | None = None,
-        transport: httpx.BaseTransport | None = None,
-    ) -> None:
-        if inspect.iscoroutinefunction(bearer_token) or inspect.iscoroutinefunction(
-            getattr(bearer_token, "__call__", None)  # noqa: B004 - an object that is called like one
+    def _connect(self, network: Network, transport: httpx.BaseTransport | None) -> None:
+        if inspect.iscoroutinefunction(self._ask_for_token) or inspect.iscoroutinefunction(
+            getattr(self._ask_for_token, "__call__", None)  # noqa: B004 - an object that is called like one
         ):
             raise UsageError("bearer_token is an async function: use AsyncInvoicesClient, or a plain one.")
-        settings = resolve(
-            api_key=api_key, bearer_token=bearer_token, base_url=base_url, sort_parameter=sort_parameter
-        )
-        self._configure(
-            settings,
-            timeouts=timeouts,
-            retry=retry,
-            concurrency=concurrency,
-            plugins=plugins,
-            disabled_plugins=disabled_plugins,
-            strict_plugins=strict_plugins,
-        )
-        network = Network(proxy=proxy, trust_env=trust_env, ca_bundle=ca_bundle, client_cert=client_cert)
-        # A token that is text stands in the credential, and nowhere else.
-        self._ask_for_token = bearer_token if callable(bearer_token) else None
-        if transport is not None:
-            check_transport(transport, asynchronous=False)
-            network.refuse_beside_transport()
+        network.give_way_to(transport, httpx.BaseTransport)
+        settings = self._session.settings
 
         def connect() -> KeyTransport:
             from gcore_invoices._deadline import keep_deadlines  # noqa: PLC0415 - its docstring says why
@@ -265,54 +226,19 @@ class InvoicesClient(BaseClient):
             lock.release()
 
 
-class AsyncInvoicesClient(BaseClient):
+class AsyncInvoicesClient(BaseClient[httpx.AsyncBaseTransport, str | Awaitable[str]]):
     """`InvoicesClient` for asyncio; the same arguments and methods.
 
     `bearer_token` may also be an async function; a plain one is called in a thread.
     """
 
-    @forgets_arguments
-    def __init__(
-        self,
-        *,
-        api_key: str | None = None,
-        bearer_token: str | Callable[[], str | Awaitable[str]] | None = None,
-        base_url: str | None = None,
-        sort_parameter: SortParameter = "ordering",
-        timeouts: Timeouts = _TIMEOUTS,
-        retry: RetryPolicy = _RETRY,
-        concurrency: int = 4,
-        plugins: Sequence[object] = (),
-        disabled_plugins: Iterable[str] = (),
-        strict_plugins: bool = False,
-        proxy: str | httpx.Proxy | None = None,
-        trust_env: bool = True,
-        ca_bundle: str | os.PathLike[str] | None = None,
-        client_cert: ClientCert | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
+    def _connect(self, network: Network, transport: httpx.AsyncBaseTransport | None) -> None:
         import asyncio  # noqa: PLC0415 - half of this library's import time, and only this client needs it
 
-        settings = resolve(
-            api_key=api_key, bearer_token=bearer_token, base_url=base_url, sort_parameter=sort_parameter
-        )
-        self._configure(
-            settings,
-            timeouts=timeouts,
-            retry=retry,
-            concurrency=concurrency,
-            plugins=plugins,
-            disabled_plugins=disabled_plugins,
-            strict_plugins=strict_plugins,
-        )
-        network = Network(proxy=proxy, trust_env=trust_env, ca_bundle=ca_bundle, client_cert=client_cert)
-        # A token that is text stands in the credential, and nowhere else.
-        self._ask_for_token = bearer_token if callable(bearer_token) else None
         self._asyncio = asyncio
         self._token_lock = asyncio.Lock()
-        if transport is not None:
-            check_transport(transport, asynchronous=True)
-            network.refuse_beside_transport()
+        network.give_way_to(transport, httpx.AsyncBaseTransport)
+        settings = self._session.settings
 
         def connect() -> AsyncKeyTransport:
             from gcore_invoices._deadline import close_when_cancelled  # noqa: PLC0415 - as above

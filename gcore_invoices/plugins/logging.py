@@ -76,7 +76,7 @@ def log_to_stderr() -> None:
         return
     if asked not in LEVELS:
         # Points at the line that makes the client.
-        warnings.warn(str(unknown_name("GCORE_LOG level", asked, LEVELS)), stacklevel=5)
+        warnings.warn(str(unknown_name("GCORE_LOG level", asked, LEVELS)), stacklevel=4)
         return
     with _once:
         if not _attached:
