@@ -50,11 +50,15 @@ class Credential:
 
     def sign(self, request: httpx.Request) -> httpx.Request:
         """A copy of the request that carries the secret."""
-        headers = request.headers.copy()
-        headers["Authorization"] = f"{self.scheme} {self._secret}"
-        return httpx.Request(
-            request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions
+        signed = httpx.Request(
+            request.method,
+            request.url,
+            headers=request.headers,
+            stream=request.stream,
+            extensions=request.extensions,
         )
+        signed.headers["Authorization"] = f"{self.scheme} {self._secret}"
+        return signed
 
     def mask(self, text: str, *, limit: int | None = None, cut: bool = False) -> str:
         """The text without the secret, however it is spelled there.

@@ -40,7 +40,8 @@ class InvoicesClient(BaseClient[httpx.BaseTransport, str]):
     Args:
         api_key: A permanent token; the environment variable `GCORE_API_KEY` if none is given.
         bearer_token: Instead of a key, a login token, or a function that returns one. The function is
-            called before the first request and again when the API refuses the token, once a call.
+            called before the first request and again when the API refuses the token, once a call; in a thread
+            of its own, which is left to itself at the call's deadline.
         base_url: Where the API is; `GCORE_BASE_URL`, or else `https://api.gcore.com`.
         sort_parameter: How the API wants a sort order spelled, `ordering` or `order_by`.
         timeouts: How long a call, and each part of it, may take.
@@ -229,7 +230,7 @@ class InvoicesClient(BaseClient[httpx.BaseTransport, str]):
 class AsyncInvoicesClient(BaseClient[httpx.AsyncBaseTransport, str | Awaitable[str]]):
     """`InvoicesClient` for asyncio; the same arguments and methods.
 
-    `bearer_token` may also be an async function; a plain one is called in a thread.
+    `bearer_token` may also be an async function.
     """
 
     def _connect(self, network: Network, transport: httpx.AsyncBaseTransport | None) -> None:
