@@ -6,6 +6,7 @@ BENCH := .venv-bench/bin/python
 DOCS := .venv-docs/bin/python -P
 PIP := -m pip --disable-pip-version-check install --quiet
 BUILD := --build-constraint constraints.txt
+NEW_ENOUGH := $(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, %s is %d.%d. Try: make PYTHON=python3.12" % ((sys.executable,) + sys.version_info[:2]))'
 TESTS ?=
 PYTHONS := 3.11 3.12 3.13 3.14
 MODULE ?=
@@ -21,8 +22,8 @@ help: ## list the targets
 
 # -- for everyone
 
-demo: .venv/installed ## run the client against the sandbox on this machine: no key, no account
-	$(PY) examples/demo.py
+demo: .venv-demo/installed ## run the client against the sandbox on this machine: no key, no account
+	.venv-demo/bin/python -P examples/demo.py
 
 test: .venv/installed ## run the tests (TESTS="-k name" picks some)
 	$(PY) -m pytest -n auto --dist loadgroup -m "not slow" $(TESTS)
@@ -108,12 +109,20 @@ spec-drift: .venv/installed ## compare openapi/ with a published OpenAPI file: U
 	@$(PY) openapi/drift.py "$$UPSTREAM" --format $(or $(FORMAT),text)
 
 clean: ## remove the environments and caches
-	rm -rf .venv .venv-3.* .venv-bench .venv-docs .venv-generate .site site .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .venv-3.* .venv-bench .venv-demo .venv-docs .venv-generate .site site .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
 
 # -- environments: plain venv and pip, pinned
 
+# What a user installs, so that a stranger waits for nothing else.
+.venv-demo/installed: pyproject.toml constraints.txt gcore_invoices/_version.py
+	@$(NEW_ENOUGH)
+	$(PYTHON) -m venv --clear .venv-demo
+	.venv-demo/bin/python -P $(PIP) --constraint constraints.txt pip
+	.venv-demo/bin/python -P $(PIP) --constraint constraints.txt $(BUILD) --editable '.[sandbox]'
+	@touch $@
+
 .venv/installed: pyproject.toml constraints.txt gcore_invoices/_version.py
-	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, %s is %d.%d. Try: make PYTHON=python3.12" % ((sys.executable,) + sys.version_info[:2]))'
+	@$(NEW_ENOUGH)
 	$(PYTHON) -m venv --clear .venv
 	$(PY) $(PIP) --constraint constraints.txt pip
 	$(PY) $(PIP) --constraint constraints.txt --build-constraint constraints.txt --group dev --editable '.[cli,sandbox]'
@@ -125,6 +134,7 @@ clean: ## remove the environments and caches
 	@touch $@
 
 .venv-docs/installed: docs/requirements.txt
+	@$(NEW_ENOUGH)
 	$(PYTHON) -m venv --clear .venv-docs
 	$(DOCS) $(PIP) --no-deps --requirement docs/requirements.txt
 	@touch $@
