@@ -15,7 +15,7 @@ MODULE ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-slow fuzz bench screenshots bench-export cassettes coverage pythons lint format types check check-rest generate check-generated api api-check spec-drift clean
+.PHONY: help demo docs test test-slow fuzz bench screenshots bench-export cassettes coverage pythons lint format types check check-rest generate check-generated api api-check spec-drift dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -107,6 +107,9 @@ api-check: .venv/installed ## fail if the public API is not what api.txt says, o
 spec-drift: .venv/installed ## compare openapi/ with a published OpenAPI file: UPSTREAM=path-or-URL (FORMAT=json)
 	@test -n "$$UPSTREAM" || { echo 'Say with what: make spec-drift UPSTREAM=path-or-URL' >&2; exit 2; }
 	@$(PY) openapi/drift.py "$$UPSTREAM" --format $(or $(FORMAT),text)
+
+dist: .venv/installed ## build what is released from the last commit, twice, and try it: dist/ (1 minute)
+	@$(PY) tools/dist.py
 
 clean: ## remove the environments and caches
 	rm -rf .venv .venv-3.* .venv-bench .venv-demo .venv-docs .venv-generate .site site .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
