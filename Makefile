@@ -150,3 +150,9 @@ clean: ## remove the environments and caches
 	$(PYTHON) -m venv --without-pip .venv-bench/runtime
 	PIP_PYTHON=.venv-bench/runtime/bin/python $(BENCH) $(PIP) --constraint benchmarks/requirements.txt $(BUILD) .
 	@touch $@
+
+.venv-pyright/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear .venv-pyright
+	$(PYRIGHT) -P $(PIP) --constraint constraints.txt pip
+	$(PYRIGHT) -P $(PIP) --constraint constraints.txt $(BUILD) --group pyright '.[testing]'
+	@touch $@

@@ -118,6 +118,7 @@ def test_ci_runs_all_of_check():
         "ruff check",
         "ruff format --check",
         "mypy",
+        "basedpyright",
         "generate.py --check",
         "api.py --check",
         "-m slow",

@@ -1,0 +1,112 @@
+"""What a type checker tells authors of plugins, exporters and tests. Checked by `make types`, never run."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, contextmanager
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, assert_type
+
+from gcore_invoices import (
+    APIStatusError,
+    Attempt,
+    Call,
+    Checkpoint,
+    Invoice,
+    InvoicesClient,
+    InvoicesError,
+    RateLimit,
+    RateLimitError,
+    Response,
+    RetryDecision,
+    RetryPolicy,
+    Timeouts,
+    WalkReport,
+    hookimpl,
+    money,
+)
+from gcore_invoices.export import Csv, Exporter, WriteBatch, export
+from gcore_invoices.plugins.metrics import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from gcore_invoices.testing import FakeApi
+
+
+class Patient:
+    """A plugin; its hooks keep their types under `@hookimpl`."""
+
+    @hookimpl
+    def decide_retry(self, call: Call, attempt: Attempt, error: InvoicesError) -> RetryDecision | None:
+        assert_type(call.operation, str)
+        assert_type(attempt.number, int)
+        return RetryDecision(delay=60.0) if isinstance(error, RateLimitError) else None
+
+    @hookimpl(tryfirst=True)
+    def intercept(self, call: Call) -> Response | None:
+        return Response(status_code=200, body=call.url.encode())
+
+
+def plugin(call: Call, attempt: Attempt, error: APIStatusError) -> None:
+    assert_type(Patient().decide_retry(call, attempt, error), RetryDecision | None)
+    Patient().decide_retry(call, attempt, "error")  # type: ignore[arg-type]
+    call.url = "x"  # type: ignore[misc]
+    RetryDecision(delay="soon")  # type: ignore[arg-type]
+    assert_type(error.status_code, int)
+    assert_type(error.retry_after, float | None)
+
+
+def options() -> None:
+    with InvoicesClient(plugins=[RateLimit(2.0)], retry=RetryPolicy(attempts=6)) as client:
+        patient = client.with_options(timeouts=Timeouts(deadline=30))
+        assert_type(patient, InvoicesClient)
+        assert_type(client.list().report, WalkReport)
+        assert_type(client.list().checkpoint, Checkpoint | None)
+        assert_type(client.metrics.snapshot(), Snapshot)
+        client.with_options(retry=3)  # type: ignore[arg-type]
+        client.list(resume=7)  # type: ignore[arg-type]
+
+
+def sums(invoices: Sequence[Invoice]) -> None:
+    assert_type(money.totals_by_currency(invoices), dict[str, Decimal])
+    assert_type(money.ageing(invoices, date(2026, 1, 1))["EUR"].overdue.amount, Decimal)
+    money.ageing(invoices, "2026-01-01")  # type: ignore[arg-type]
+
+
+class Names:
+    """An exporter: the protocol is met by form, without a base class."""
+
+    @property
+    def appends(self) -> bool:
+        return True
+
+    @contextmanager
+    def open(
+        self, file: BinaryIO, columns: Sequence[str], *, append: bool = False
+    ) -> Generator[WriteBatch, None, None]:
+        def write(invoices: Sequence[Invoice]) -> None:
+            file.writelines(invoice.name.encode() for invoice in invoices)
+
+        yield write
+
+
+class NoExporter:
+    """One that lacks what the protocol asks for."""
+
+    appends = True
+
+
+def exporters(client: InvoicesClient, exporter: Exporter, file: BinaryIO) -> None:
+    assert_type(exporter.open(file, ["id"]), AbstractContextManager[WriteBatch])
+    export(client.list(), Path("a.csv"), Csv(excel=True), columns=["id", "name"])
+    export(client.list(), "a.txt", Names())
+    export(client.list(), "a.txt", NoExporter())  # type: ignore[arg-type]
+
+
+def tests(gcore_api: FakeApi) -> None:
+    assert_type(gcore_api.add(amount_total="121.00"), Invoice)
+    assert_type(gcore_api.client, InvoicesClient)
+    gcore_api.add(amount=121)  # type: ignore[call-arg]
+    gcore_api.fail(operation="lists")  # type: ignore[arg-type]
