@@ -3,6 +3,7 @@ PYTHON ?= python3
 PY := .venv/bin/python -P
 GENERATE := .venv-generate/bin/python openapi/generate.py
 BENCH := .venv-bench/bin/python
+PYRIGHT := .venv-pyright/bin/python
 DOCS := .venv-docs/bin/python -P
 PIP := -m pip --disable-pip-version-check install --quiet
 BUILD := --build-constraint constraints.txt
@@ -92,8 +93,11 @@ format: .venv/installed ## let ruff mend what it can
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-types: .venv/installed ## mypy --strict: the façade, the generated client, tests/typing
+# The second environment has the wheel, as a user has it.
+types: .venv/installed .venv-pyright/installed ## mypy --strict: all that is typed; pyright: what users see
 	$(PY) -m mypy gcore_invoices gcore_invoices_pytest.py generated_client/gcore_erp_api tests/typing examples openapi/generate.py openapi/drift.py tools docs/scripts/pages.py docs/scripts/build.py
+	$(PYRIGHT) -P $(PIP) --no-deps --force-reinstall $(BUILD) .
+	$(PYRIGHT) -P -m basedpyright --pythonpath $(PYRIGHT) --project tests/typing
 
 check-generated: .venv-generate/installed ## fail, naming the files, if generated_client/ is not what openapi/ gives
 	@$(GENERATE) --check
@@ -112,7 +116,7 @@ dist: .venv/installed ## build what is released from the last commit, twice, and
 	@$(PY) tools/dist.py
 
 clean: ## remove the environments and caches
-	rm -rf .venv .venv-3.* .venv-bench .venv-demo .venv-docs .venv-generate .site site .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .venv-3.* .venv-bench .venv-demo .venv-docs .venv-generate .venv-pyright .site site .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
 
 # -- environments: plain venv and pip, pinned
 
