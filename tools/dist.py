@@ -119,15 +119,15 @@ def run(*command: str | Path, cwd: Path | None = None, **environment: str) -> st
 
 def release_problems(version: str, tags: list[str], changelog: str) -> list[str]:
     """What keeps a tagged commit from being the release that its tag names."""
-    sections = re.findall(r"^## \[(.+?)\](?: - (\d{4}-\d\d-\d\d))?$", changelog, re.MULTILINE)
+    sections = re.findall(r"^## (\S+)(?: - (\d{4}-\d\d-\d\d))?$", changelog, re.MULTILINE)
     problems = []
     if not sections or sections[0] != ("Unreleased", ""):
-        problems.append("CHANGELOG.md does not begin with a section `## [Unreleased]`.")
+        problems.append("CHANGELOG.md does not begin with a section `## Unreleased`.")
     for tag in tags:
         if tag != f"v{version}":
             problems.append(f"The tag is {tag}, and gcore_invoices/_version.py says {version}.")
         elif not dict(sections).get(version):
-            problems.append(f"The tag is {tag}, and CHANGELOG.md has no `## [{version}] - YYYY-MM-DD`.")
+            problems.append(f"The tag is {tag}, and CHANGELOG.md has no `## {version} - YYYY-MM-DD`.")
     return problems
 
 

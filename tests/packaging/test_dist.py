@@ -15,7 +15,7 @@ import gcore_invoices
 
 dist = script("tools/dist.py")
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-RELEASED = "# Changelog\n\n## [Unreleased]\n\n## [0.2.0] - 2026-12-01\n\n## [0.1.0] - 2026-11-30\n"
+RELEASED = "# Changelog\n\n## Unreleased\n\n## 0.2.0 - 2026-12-01\n\n## 0.1.0 - 2026-11-30\n"
 
 
 def git(folder, *arguments):
@@ -43,19 +43,19 @@ def test_version_changelog_and_tag_of_this_commit_agree():
             "0.3.0",
             ["v0.3.0"],
             RELEASED,
-            ["The tag is v0.3.0, and CHANGELOG.md has no `## [0.3.0] - YYYY-MM-DD`."],
+            ["The tag is v0.3.0, and CHANGELOG.md has no `## 0.3.0 - YYYY-MM-DD`."],
         ),
         (
             "0.3.0",
             ["v0.3.0"],
-            f"{RELEASED}\n## [0.3.0]\n",
-            ["The tag is v0.3.0, and CHANGELOG.md has no `## [0.3.0] - YYYY-MM-DD`."],
+            f"{RELEASED}\n## 0.3.0\n",
+            ["The tag is v0.3.0, and CHANGELOG.md has no `## 0.3.0 - YYYY-MM-DD`."],
         ),
         (
             "0.1.0",
             [],
-            "# Changelog\n\n## [0.1.0] - 2026-11-30\n",
-            ["CHANGELOG.md does not begin with a section `## [Unreleased]`."],
+            "# Changelog\n\n## 0.1.0 - 2026-11-30\n",
+            ["CHANGELOG.md does not begin with a section `## Unreleased`."],
         ),
     ],
 )
@@ -110,7 +110,7 @@ def repository(tmp_path, monkeypatch):
     (root / "gcore_invoices").mkdir(parents=True)
     (root / "gcore_invoices" / "_version.py").write_text('__version__ = "1.0"\n', encoding="utf-8")
     (root / "gcore_invoices" / "__init__.py").touch()
-    (root / "CHANGELOG.md").write_text("## [Unreleased]\n", encoding="utf-8")
+    (root / "CHANGELOG.md").write_text("## Unreleased\n", encoding="utf-8")
     (root / "README.md").write_text("# A\n", encoding="utf-8")
     (root / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
     git(tmp_path, "init", "--quiet", "project")
