@@ -16,7 +16,7 @@ MODULE ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-slow fuzz bench screenshots bench-export cassettes coverage pythons lint format types check check-rest generate check-generated api api-check spec-drift dist clean
+.PHONY: help demo docs test test-slow fuzz bench screenshots bench-export cassettes coverage mutants pythons lint format types check check-rest generate check-generated api api-check spec-drift dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,9 @@ coverage: .venv/installed ## branch coverage of the core by the fast tests; fail
 	$(PY) -m coverage run -m pytest -n auto --dist loadgroup -m "not slow" -q $(TESTS)
 	$(PY) -m coverage combine --quiet
 	$(PY) -m coverage report
+
+mutants: .venv-mutants/installed ## mutation tests of the core; MODULE=ordering for one; fails below 85 % (MINUTES)
+	.venv-mutants/bin/python -P tests/mutants/run.py $(MODULE)
 
 # pyenv shows only the versions that are named to it.
 pythons: ## the fast tests under each of Python 3.11 to 3.14 that is installed
@@ -116,7 +119,7 @@ dist: .venv/installed ## build what is released from the last commit, twice, and
 	@$(PY) tools/dist.py
 
 clean: ## remove the environments and caches
-	rm -rf .venv .venv-3.* .venv-bench .venv-demo .venv-docs .venv-generate .venv-pyright .site site .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+	rm -rf .venv .venv-* .mutants .site site .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
 
 # -- environments: plain venv and pip, pinned
 
@@ -144,6 +147,12 @@ clean: ## remove the environments and caches
 	@$(NEW_ENOUGH)
 	$(PYTHON) -m venv --clear .venv-docs
 	$(DOCS) $(PIP) --no-deps --requirement docs/requirements.txt
+	@touch $@
+
+.venv-mutants/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv --clear .venv-mutants
+	.venv-mutants/bin/python -P $(PIP) --constraint constraints.txt pip
+	.venv-mutants/bin/python -P $(PIP) --constraint constraints.txt $(BUILD) --group mutants --editable .
 	@touch $@
 
 .venv-bench/installed: benchmarks/requirements.txt pyproject.toml constraints.txt

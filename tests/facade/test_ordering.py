@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gcore_invoices import Order, SortKey, UsageError
+from gcore_invoices import Order, SortKey, SortTerm, UsageError
 
 AMOUNT_THEN_ID = [SortKey.AMOUNT_TOTAL.desc(), SortKey.ID.asc()]
 
@@ -12,7 +12,8 @@ AMOUNT_THEN_ID = [SortKey.AMOUNT_TOTAL.desc(), SortKey.ID.asc()]
 def test_terms_lists_and_text_build_the_same_order():
     assert Order.parse("-amount_total,id") == Order(AMOUNT_THEN_ID) == Order.of(AMOUNT_THEN_ID)
     assert Order.of(SortKey.NAME.asc()) == Order([SortKey.NAME.asc()]) == Order.parse("name")
-    assert Order.of(Order(AMOUNT_THEN_ID)) == Order(AMOUNT_THEN_ID)
+    order = Order(AMOUNT_THEN_ID)
+    assert Order.of(order) is order
     assert Order.parse(" -amount_total , id ") == Order(AMOUNT_THEN_ID)
 
 
@@ -62,7 +63,14 @@ WRONG = {
         lambda: Order.of(["name"]),
         "write SortKey.NAME.asc(), or Order.parse('name')",
     ),
-    "a bare unknown string": (lambda: Order.of("amont_total"), "Did you mean 'amount_total'?"),
+    "a bare unknown string": (
+        lambda: Order.of("amont_total"),
+        f"Unknown sort key 'amont_total'. Did you mean 'amount_total'? {VALID}",
+    ),
+    "a term of text": (
+        lambda: SortTerm("id"),
+        "A sort term takes a SortKey, not 'id': write SortKey.ID.asc().",
+    ),
     "a key without direction": (
         lambda: Order.of(SortKey.ID),
         "SortKey.ID has no direction yet: write SortKey.ID.asc() or SortKey.ID.desc().",
