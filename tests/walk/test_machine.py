@@ -161,7 +161,7 @@ class WalkMachine(RuleBasedStateMachine):
 
 
 WalkMachine.TestCase.settings = settings(
-    max_examples=max(300, settings.default.max_examples // 4), stateful_step_count=60, deadline=None
+    max_examples=max(300, settings.default.max_examples), stateful_step_count=60, deadline=None
 )
 TestWalkMachine = WalkMachine.TestCase
 
@@ -185,7 +185,7 @@ def served(shelf):
     return Wire(respond)
 
 
-@settings(deadline=None)
+@settings(max_examples=max(100, settings.default.max_examples // 4), deadline=None)
 @given(
     seeds,
     orders,
