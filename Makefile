@@ -29,6 +29,7 @@ demo: .venv-demo/installed ## run the client against the sandbox on this machine
 test: .venv/installed ## run the tests (TESTS="-k name" picks some)
 	$(PY) -m pytest -n auto --dist loadgroup -m "not slow" $(TESTS)
 
+# SOURCE_URL=https://…/blob/main makes links to files that are no pages lead there.
 docs: .venv-docs/installed ## write what is made from the code, and build the site strictly into site/; CI can run it
 	$(DOCS) docs/scripts/pages.py
 	$(DOCS) docs/scripts/build.py

@@ -249,8 +249,7 @@ def main() -> str | None:
     check_navigation(set(pages))
     write(pages)
     shutil.rmtree(SITE, ignore_errors=True)
-    zensical = Path(sys.executable).with_name("zensical")
-    command = [str(zensical), "build", "--strict", "--clean", "--config-file", str(CONFIG)]
+    command = [sys.executable, "-P", "-m", "zensical", "build", "--strict", "--clean", "-f", str(CONFIG)]
     done = subprocess.run(command, check=False, cwd=ROOT)
     if done.returncode:
         return "The site was not built: see above. The pages named there are copies of those in docs/."
