@@ -154,7 +154,9 @@ def breaks(old: griffe.Object, new: griffe.Object) -> list[str]:
     for breakage in griffe.find_breaking_changes(old, new):
         path = paths.get(breakage.obj.canonical_path, "")
         if path and breakage.kind in _told_by_griffe("hookspecs" in path):
-            said.append(breakage.explain(griffe.ExplanationStyle.ONE_LINE).split(": ", 1)[1])
+            one = breakage.new_value if breakage.old_value is None else breakage.old_value
+            name = f"({one.name})" if isinstance(one, griffe.Parameter) else ""
+            said.append(f"{path}{name}: {breakage.kind.value.lower()}")
     return sorted(set(said))
 
 
