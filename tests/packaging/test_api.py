@@ -243,6 +243,10 @@ def test_what_breaks_a_caller_is_said(old, new, said, tmp_path):
     assert [any(words in one for one in found) for words in said] == [True] * len(said), found
 
 
+def test_what_goes_with_its_class_is_not_said_again(tmp_path):
+    assert broken(tmp_path, OLD.replace('"Color", ', "")) == ["gcore_invoices.Color is gone"]
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
