@@ -172,12 +172,42 @@ def test_an_error_body_is_read_up_to_its_limit_and_cut(status):
     observer = hooks(after_response=lambda response: seen.append(response.body))
     flow, step = begin(session(observer))
     reader = step.do.open(status, HEADERS)
-    reader.body.feed(b"x" * (MAX_ERROR_BODY - 5) + KEY.encode())
+    reader.body.feed(b"x" * (MAX_ERROR_BODY - 5) + KEY.encode() + b"y" * 100)
     with pytest.raises(gi.InvoicesError):
         flow.send(reader.answer())
     (body,) = seen
     # What is left of the key at the cut is no part of it that should be shown.
     assert body.decode() == "x" * (MAX_ERROR_BODY - 5) + "***"
+
+
+def test_hooks_see_headers_without_the_key():
+    seen = []
+    observer = hooks(after_response=lambda response: seen.append(response.headers))
+    headers = httpx.Headers(
+        [(b"content-type", b"application/json"), (b"x-echo", f"é {KEY}".encode()), (b"x-echo", b"b")],
+        encoding="utf-8",
+    )
+    flow, _ = begin(session(observer))
+    with pytest.raises(gi.NotFoundError):
+        flow.send(Answer(404, headers, b"{}"))
+    assert seen[0].multi_items() == [
+        ("content-type", "application/json"),
+        ("x-echo", "é ***"),
+        ("x-echo", "b"),
+    ]
+    assert seen[0].encoding == "utf-8"
+
+
+def test_hooks_see_errors_without_the_key():
+    seen = []
+
+    def after_error(error):
+        cause = error.__cause__
+        seen.append((str(error), cause.args, cause.__traceback__))
+
+    flow, _ = begin(session(hooks(after_error=after_error)))
+    ends(flow, raised(httpx.ReadError(f"{KEY}: reset")))
+    assert seen == [("The connection to https://api.gcore.com broke: ***: reset.", ("***: reset",), None)]
 
 
 @pytest.mark.parametrize("status", [200, 299])
@@ -346,6 +376,26 @@ def test_what_ends_a_call_from_below_is_cleaned(thrown):
     assert below.args == ("***",)
     if isinstance(thrown, RuntimeError):
         assert thrown.args == ("***",)
+
+
+def functions(error):
+    """The functions whose frames, and so their locals, an error leads to."""
+    found, step = set(), error.__traceback__
+    while step:
+        found.add(step.tb_frame.f_code.co_name)
+        step = step.tb_next
+    return found
+
+
+@pytest.mark.parametrize("options", [{}, {"api_key": None, "bearer_token": lambda: ""}])
+def test_an_error_of_a_step_does_not_lead_to_the_frames_below(options):
+    flow, _ = begin(session(**options))
+    thrown = raised(gi.UsageError("no token"))
+    assert functions(thrown) == {"raised"}
+    with pytest.raises(gi.UsageError) as caught:
+        flow.throw(thrown)
+    assert "call" in functions(caught.value)
+    assert "raised" not in functions(caught.value)
 
 
 def test_a_token_function_that_fails_is_cleaned():
