@@ -146,6 +146,36 @@ def test_a_token_that_is_late_is_late():
     assert "within its deadline of 10 seconds" in str(ends(flow, _flow.DeadlinePassed()))
 
 
+def test_no_phase_of_a_request_may_take_longer_than_is_left(clock):
+    flow, step = begin(session(deadline=4, attempts=2))
+    assert step.do.request.extensions["timeout"]["read"] == 4
+    clock.now += 2
+    flow.throw(httpx.ReadError("reset"))
+    clock.now += 1
+    assert flow.send(None).do.request.extensions["timeout"]["read"] == 1
+
+
+def test_hooks_are_told_how_long_an_attempt_took(clock):
+    told = []
+
+    def note(elapsed):
+        told.append(elapsed)
+
+    observer = hooks(after_response=note, after_error=note)
+    for outcome in (
+        lambda flow: flow.send(Answer(404, HEADERS, b"{}")),
+        lambda flow: ends(flow, httpx.ReadError("x")),
+    ):
+        flow, _ = begin(session(observer))
+        clock.now += 2
+        try:
+            outcome(flow)
+        except gi.NotFoundError as error:
+            assert functions(error) >= {"call"}  # noqa: PT017 - of both kinds of end
+            assert "decode" not in functions(error)  # noqa: PT017
+    assert told == [2, 2]
+
+
 # -- what had come when it broke
 
 
@@ -305,6 +335,26 @@ def test_what_breaks_below_has_its_sentence(cause, cls, sentence):
     error = ends(flow, cause)
     assert (type(error), str(error), error.permanent) == (cls, sentence, False)
     assert error.__cause__ is cause
+
+
+def test_an_intercepted_body_has_the_limits_of_one_that_was_sent(monkeypatch):
+    monkeypatch.setattr(_flow, "MAX_BODY", 10)
+    response = gi.Response(200, httpx.Headers({"x-request-id": "r-9"}), b"x" * 11)
+    flow = _flow.call(_operations.get(42), session(hooks(intercept=lambda: response)))
+    with pytest.raises(gi.APIResponseValidationError, match="larger than") as caught:
+        next(flow)
+    assert caught.value.request_id == "r-9"
+
+
+def test_headers_of_an_intercepted_answer_keep_their_encoding():
+    seen = []
+    headers = httpx.Headers([(b"x-name", "é".encode())], encoding="utf-8")
+    response = gi.Response(404, headers, b"{}")
+    plugin = hooks(intercept=lambda: response, after_response=lambda response: seen.append(response.headers))
+    with pytest.raises(gi.NotFoundError):
+        next(_flow.call(_operations.get(42), session(plugin)))
+    assert seen[0].encoding == "utf-8"
+    assert seen[0]["x-name"] == "é"
 
 
 def test_what_is_said_below_is_cut_and_masked():

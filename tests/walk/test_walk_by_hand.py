@@ -16,12 +16,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from support_walk import invoice
+from support_walk import START, invoice
 
 import gcore_invoices as gi
 from gcore_invoices import InvoiceQuery, Order, Page, SortKey, _walk
 from gcore_invoices._walk import Deliver, Limits
 
+BY_ID = Order.parse("id")
 EXPECTED = {
     name: lines
     for name, *lines in (
@@ -41,7 +42,7 @@ class List:
     def insert(self, *ids, **changes):
         for number in ids:
             given = {"amount_total": Decimal(number)} | changes
-            self.rows[number] = invoice(number, milliseconds=number * 1000, **given)
+            self.rows[number] = invoice(number, milliseconds=number % 10**6 * 1000, **given)
 
     def delete(self, *ids):
         for number in ids:
@@ -68,7 +69,7 @@ def told(query, rows, before=None, answer=None, **limits):
                 story.append(f"= {' '.join(str(row.id) for row in step.page.invoices)} at {step.page.offset}")
                 continue
             asked += 1
-            assert asked < 60, "the walk does not end"
+            assert asked < 100, "the walk does not end"
             before.get(asked, lambda: None)()
             story.append(f"{step.order} {step.offset}+{step.limit} {step.ahead or ''}".rstrip())
             page = rows.page(step.order, step.offset, step.limit)
@@ -97,6 +98,12 @@ def query(page_size=4, **fields):
 
 def ten():
     return List(*range(1, 11))
+
+
+def at_one_time():
+    rows = List()
+    rows.insert(*range(1, 11), created_at=START)
+    return rows
 
 
 def changed(**how):
@@ -199,7 +206,49 @@ STORIES = {
         lambda it: {6: lambda: it.insert(11, amount_total=Decimal(-1))},
         strict=True,
     ),
+    "by amount, from an offset": at_rest(query(order_by=SortKey.AMOUNT_TOTAL.asc(), offset=3)),
+    "rows come at the end, by amount": moving(
+        query(order_by=SortKey.AMOUNT_TOTAL.asc()), lambda it: {3: lambda: it.insert(11, 12)}
+    ),
+    "two pages of rows move ahead of the walk": moving(
+        query(order_by=SortKey.AMOUNT_TOTAL.asc()),
+        lambda it: {2: lambda: it.insert(5, 6, 7, 8, 9, 10, amount_total=Decimal(0))},
+    ),
+    "rows move ahead of the walk that are more than a page": moving(
+        query(order_by=SortKey.AMOUNT_TOTAL.asc()),
+        lambda it: {5: lambda: it.insert(16, 17, 18, 19, 20, amount_total=Decimal(0))},
+        lambda: List(*range(1, 21)),
+    ),
+    # -- times that are equal, as the wire shows them
+    "at one time, rows vanish behind": moving(
+        query(order_by=SortKey.CREATED_AT.asc()), lambda it: {2: lambda: it.delete(1, 2)}, at_one_time
+    ),
+    "at one time, down, rows vanish behind": moving(
+        query(order_by=[SortKey.CREATED_AT.desc(), SortKey.ID.asc()]),
+        lambda it: {2: lambda: it.delete(1, 2)},
+        at_one_time,
+    ),
+    "by time, from an offset, rows vanish behind": moving(
+        query(order_by=SortKey.CREATED_AT.asc(), offset=2), lambda it: {2: lambda: it.delete(3, 4, 5)}
+    ),
+    # -- numbers that no float holds
+    "large ids": at_rest(query(2), lambda: List(*range(2**60, 2**60 + 5))),
+    "large ids, down, moving": moving(
+        query(2, order_by=SortKey.ID.desc()),
+        lambda it: {2: lambda: it.delete(2**60 + 3), 4: lambda: it.insert(2**60 + 5, 2**60 + 6)},
+        lambda: List(*range(2**60, 2**60 + 5)),
+    ),
     # -- lies
+    "a page of the beginning, under an offset that would end the list": lambda: told(
+        query(),
+        List(1, 2, 3, 4, 5, 6, 7),
+        answer=lambda page, asked: (
+            page
+            if asked != 2
+            else Page(invoices=List(1, 2, 3, 4).page(BY_ID, 0, 4).invoices, count=7, offset=3, has_next=False)
+        ),
+    ),
+    "a next page far beyond the end": lambda: told(query(offset=30), ten(), answer=changed(has_next=True)),
     "a next page after the end": lambda: told(query(), ten(), answer=changed(has_next=True)),
     "a count too high": lambda: told(query(), List(1, 2, 3), answer=changed(count=4)),
     "a count too low": lambda: told(query(), ten(), answer=changed(count=2)),
@@ -224,7 +273,7 @@ STORIES = {
         query(2),
         List(1, 2, 3),
         answer=lambda page, asked: msgspec.structs.replace(
-            List(1, 2, 3).page(Order.parse("id"), 0, 2), offset=page.offset
+            List(1, 2, 3).page(BY_ID, 0, 2), offset=page.offset
         ),
     ),
 }
@@ -256,3 +305,66 @@ def test_values_that_are_unknown_are_named_once():
     named = {"payment_state=blocked", "move_type=entry"}
     assert seen == [frozenset(), named]
     assert end.value.value.unknown_values == named
+
+
+def test_thousands_of_rows_that_come_behind_are_passed_over_in_large_steps():
+    rows = List(*range(1, 11))
+    story = told(query(order_by=SortKey.ID.desc()), rows, {2: lambda: rows.insert(*range(11, 5511))})
+    assert story[-1] == "pages 2, requests 59, delivered 10, first_count 10, last_count 5510, complete True"
+
+
+@pytest.mark.parametrize("order", ["id", "-id"])
+def test_a_walk_that_fails_says_where_to_go_on(order):
+    asked_for = query(order_by=Order.parse(order))
+    walk = _walk.walk(asked_for, Limits())
+    rows = ten()
+    first = walk.send(None)
+    assert isinstance(walk.send(rows.page(first.order, 0, 4)), Deliver)
+    step = walk.send(None)
+    wrong = rows.page(Order.parse("-id" if order == "id" else "id"), step.offset, step.limit)
+    with pytest.raises(gi.PaginationError) as caught:
+        walk.send(wrong)
+    last = 4 if order == "id" else 7
+    assert caught.value.checkpoint == gi.Checkpoint(asked_for.fingerprint(), last, 3)
+
+
+def test_a_walk_by_a_key_that_can_change_knows_no_place_to_go_on():
+    walk = _walk.walk(query(order_by=SortKey.AMOUNT_TOTAL.asc()), Limits())
+    rows = ten()
+    first = walk.send(None)
+    walk.send(rows.page(first.order, 0, 4))
+    walk.send(None)
+    with pytest.raises(gi.PaginationError) as caught:
+        walk.send(rows.page(Order.parse("-id"), 0, 4))
+    assert caught.value.checkpoint is None
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "limits", "sentence"),
+    [
+        (
+            query(order_by=SortKey.NAME.asc()),
+            {"resume": gi.Checkpoint("0" * 16, 1, 1)},
+            "A walk can be resumed only when it is ordered by id, not by name.",
+        ),
+        (
+            query(),
+            {"resume": gi.Checkpoint("0" * 16, 1, 1)},
+            "The checkpoint belongs to a list with other filters or another order.",
+        ),
+        (
+            query(offset=1),
+            {"resume": gi.Checkpoint(query().fingerprint(), 1, 1)},
+            "A resumed walk knows its place: leave the offset away.",
+        ),
+        (
+            query(offset=1, order_by=SortKey.NAME.asc()),
+            {"strict": True},
+            "strict and an offset exclude each other where the sort key can change.",
+        ),
+    ],
+)
+def test_what_a_walk_cannot_do_is_refused_in_a_sentence(asked_for, limits, sentence):
+    with pytest.raises(gi.UsageError) as caught:
+        _walk.check(asked_for, Limits(**limits))
+    assert str(caught.value) == sentence
