@@ -25,8 +25,8 @@ class ExportError(InvoicesError):
         self.column = column
 
 
-def load(library: str, *, extra: str) -> Any:
-    """Import what an extra brings; untyped, because neither library has types.
+def load(library: str, *, extra: str, to: str = "write") -> Any:
+    """Import what an extra brings, to write or to read its format; untyped, because not all have types.
 
     Raises:
         UsageError: It is not installed.
@@ -37,5 +37,5 @@ def load(library: str, *, extra: str) -> Any:
         if error.name != library.partition(".")[0]:
             raise  # it is there, and broken
         raise UsageError(
-            f"To write this format, install its library: pip install 'gcore-invoices[{extra}]'."
+            f"To {to} this format, install its library: pip install 'gcore-invoices[{extra}]'."
         ) from None

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from gcore_invoices.export._columns import AMOUNTS, DATES, INSTANTS, WHOLE, as_text, reader
 from gcore_invoices.export._errors import ExportError, load
+from gcore_invoices.export._protocol import Sealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,26 +23,14 @@ _ROW_GROUP = 20_000
 
 
 @frozen
-class Parquet:
+class Parquet(Sealed):
     """Apache Parquet: amounts as decimal128(38, 12), dates as date32, instants as timestamp[us, UTC].
 
     `extra` is JSON text. Needs the extra `[parquet]`.
     """
 
-    @property
-    def appends(self) -> bool:
-        """Whether a file can be gone on with: no, its directory stands at its end."""
-        return False
-
     @contextmanager
-    def open(
-        self,
-        file: BinaryIO,
-        columns: Sequence[str],
-        *,
-        append: bool = False,  # noqa: ARG002 - never asked to
-    ) -> Iterator[WriteBatch]:
-        """Begin a file; see `Exporter.open`."""
+    def _begin(self, file: BinaryIO, columns: Sequence[str]) -> Iterator[WriteBatch]:
         arrow = load("pyarrow", extra="parquet")
         parquet = load("pyarrow.parquet", extra="parquet")
         schema = arrow.schema([(column, _type(arrow, column)) for column in columns])

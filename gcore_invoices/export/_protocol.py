@@ -50,3 +50,25 @@ class Exporter(Protocol):
             ExportError: An invoice cannot be written without loss (from the function that writes).
             OSError: The disk is full, or the like.
         """
+
+
+class Sealed:
+    """A format whose end closes the file, as that of a ZIP does: nothing can be added to what is there."""
+
+    @property
+    def appends(self) -> bool:
+        """Whether a file can be gone on with: no."""
+        return False
+
+    def open(
+        self,
+        file: BinaryIO,
+        columns: Sequence[str],
+        *,
+        append: bool = False,  # noqa: ARG002 - never asked to
+    ) -> AbstractContextManager[WriteBatch]:
+        """Begin a file; see `Exporter.open`."""
+        return self._begin(file, columns)
+
+    def _begin(self, file: BinaryIO, columns: Sequence[str]) -> AbstractContextManager[WriteBatch]:
+        raise NotImplementedError

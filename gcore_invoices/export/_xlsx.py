@@ -12,6 +12,7 @@ from attrs import frozen
 
 from gcore_invoices.export._columns import as_text, reader
 from gcore_invoices.export._errors import ExportError, load
+from gcore_invoices.export._protocol import Sealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +28,7 @@ _WIDTH = 18
 
 
 @frozen
-class Xlsx:
+class Xlsx(Sealed):
     """An Excel workbook of one sheet: amounts as numbers, dates as dates, instants in UTC to the millisecond.
 
     An amount or id of more than 15 significant digits is text, since a spreadsheet would round it. `extra` is
@@ -35,20 +36,8 @@ class Xlsx:
     the folder for temporary files.
     """
 
-    @property
-    def appends(self) -> bool:
-        """Whether a file can be gone on with: no, it is a ZIP."""
-        return False
-
     @contextmanager
-    def open(
-        self,
-        file: BinaryIO,
-        columns: Sequence[str],
-        *,
-        append: bool = False,  # noqa: ARG002 - never asked to
-    ) -> Iterator[WriteBatch]:
-        """Begin a file; see `Exporter.open`."""
+    def _begin(self, file: BinaryIO, columns: Sequence[str]) -> Iterator[WriteBatch]:
         library = load("xlsxwriter", extra="xlsx")
         with TemporaryDirectory(prefix="gcore-invoices-") as folder:
             workbook = library.Workbook(
