@@ -57,7 +57,8 @@ def export_invoices(  # long: each option is spelt out with its help
     query = filters.query(sort)
     with connection.client() as client:
         exporter = _exporter(client, target, excel=excel)
-        kept = find_kept(target) if resume else None
+        before = find_kept(target)
+        kept = before if resume else None
         pager = client.list(query, resume=kept.place if kept else None)
         walk = read(pager, "Exporting invoices", wanted=not connection.quiet)
         try:
@@ -76,7 +77,7 @@ def export_invoices(  # long: each option is spelt out with its help
                 note(words, quiet=connection.quiet)
             raise
         except BaseException:  # a person ended it, and gets nothing that was not asked for
-            if not resume:
+            if not resume and find_kept(target) != before:
                 discard_kept(target)
             raise
     note(f"{rows} invoices in {printable(str(target))}", quiet=connection.quiet)

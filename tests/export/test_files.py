@@ -6,6 +6,7 @@ import errno
 import gc
 import io
 import os
+import sys
 import tempfile
 import tracemalloc
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from gcore_invoices.export import (
     Jsonl,
     Parquet,
     Xlsx,
+    _write,
     check_columns,
     discard_kept,
     export,
@@ -370,6 +372,118 @@ def test_a_pagers_checkpoint_is_a_place(size, tmp_path):
         assert export(again, tmp_path / "a.jsonl", Jsonl(), resume=kept) == 350
     lines = (tmp_path / "a.jsonl").read_bytes().splitlines()
     assert [msgspec.json.decode(line)["id"] for line in lines] == list(range(1, 351))
+
+
+# -- noted on the way, for a process that is killed
+
+on_the_way = pytest.mark.skipif(sys.platform == "win32", reason="nothing is noted on the way there")
+
+
+def watched(count, folder, seen, *, start=0):
+    """Invoices; and what `find_kept` finds while they are written."""
+    for each in rows(count, start=start):
+        seen.append(find_kept(folder / "a"))
+        yield each
+
+
+@on_the_way
+@every_line_format
+def test_the_first_batch_is_noted_at_once_and_whole(exporter, tmp_path):
+    seen, columns = [], ["id", "name"]
+    placed = iter(["first", "second", "third"])
+    export(
+        watched(250, tmp_path, seen), tmp_path / "a", exporter, columns=columns, place=lambda: next(placed)
+    )
+    assert set(seen[:BATCH]) == {None}
+    (kept,) = set(seen[BATCH:])  # less than a second passes here
+    plain = io.BytesIO()
+    stream(rows(BATCH), plain, exporter, columns=columns)
+    assert (kept.rows, kept.place, kept.columns) == (BATCH, "first", ("id", "name"))
+    assert kept.size == len(plain.getvalue())
+    assert names(tmp_path) == ["a"]
+
+
+@on_the_way
+def test_later_ones_are_noted_when_a_second_has_passed(tmp_path, monkeypatch):
+    now, seen = [0.0], []
+    monkeypatch.setattr(_write.time, "monotonic", lambda: now[0])
+
+    def slow():
+        for number, each in enumerate(watched(500, tmp_path, seen)):
+            now[0] = 1.5 * (number // 200)
+            yield each
+
+    export(slow(), tmp_path / "a", Jsonl(), place=lambda: "here")
+    assert [kept and kept.rows for kept in seen[::BATCH]] == [None, 100, 100, 300, 300]
+
+
+@on_the_way
+@every_format
+def test_without_a_place_nothing_is_noted(exporter, tmp_path):
+    files = []
+
+    def watching():
+        for each in rows(250):
+            files.append(len(names(tmp_path)))
+            yield each
+
+    export(watching(), tmp_path / "a", exporter)
+    assert set(files) == {1}
+
+
+@on_the_way
+def test_who_forgets_to_go_on_can_still_until_the_new_one_is_as_far(tmp_path):
+    older = kept_after(250, Jsonl(), tmp_path)
+    seen = []
+    export(watched(450, tmp_path, seen), tmp_path / "a", Jsonl(), place=lambda: "new")
+    # A batch is noted when it is in the file and no second has passed since the one before: here, never.
+    assert set(seen) == {older}
+    assert names(tmp_path) == ["a"]
+
+
+@on_the_way
+def test_a_killed_one_that_is_not_further_is_replaced(tmp_path):
+    older = kept_after(150, Jsonl(), tmp_path)
+    seen = []
+    export(watched(250, tmp_path, seen), tmp_path / "a", Jsonl(), place=lambda: "new")
+    assert {kept.place for kept in seen[BATCH:]} == {"new"}
+    assert older.part not in names(tmp_path)
+
+
+@on_the_way
+def test_a_file_that_is_being_written_is_no_other_exports(tmp_path):
+    """Two at once, the second inside of the first."""
+    seen = []
+
+    def nested():
+        for number, each in enumerate(rows(350)):
+            if number == 250:
+                kept = find_kept(tmp_path / "a")
+                with pytest.raises(
+                    UsageError, match=r"^Another process is exporting to .*: wait for its end"
+                ):
+                    export(rows(1), tmp_path / "a", Jsonl(), resume=kept)
+                discard_kept(tmp_path / "a")
+                with pytest.raises(APIConnectionError):  # fails, and may not put its notes in their place
+                    export(broken(250, APIConnectionError("x")), tmp_path / "a", Jsonl(), place=lambda: "b")
+                seen.extend([kept, find_kept(tmp_path / "a")])
+            yield each
+
+    export(nested(), tmp_path / "a", Jsonl(), place=lambda: "a")
+    assert seen[0] == seen[1]
+    assert seen[0].place == "a"
+    assert len((tmp_path / "a").read_bytes().splitlines()) == 350
+    assert names(tmp_path) == ["a"]
+
+
+@on_the_way
+def test_notes_that_cannot_be_written_fail_no_export(tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(_write, "_write_notes", full)
+    assert export(rows(250), tmp_path / "a", Jsonl(), place=lambda: "here") == 250
+    assert names(tmp_path) == ["a"]
 
 
 # -- streams and memory
