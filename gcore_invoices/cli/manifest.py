@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Self
 
 import msgspec
 
+from gcore_invoices import UsageError
 from gcore_invoices._files import PartFile
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from gcore_invoices import Invoice
 
 NAME = "manifest.jsonl"
+UNFINISHED = ".gcore-invoices-unfinished"
+"""The folder of what is not whole yet; what a killed run leaves there, the next one removes."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -32,27 +36,55 @@ class Entry(msgspec.Struct, frozen=True):
 class Manifest:
     """The manifest of one folder; safe to use from many threads.
 
-    Each file is noted as soon as it is there, so that a run that is cut off loses nothing. At its end, the
-    manifest is written anew, ordered by id, a line for each file.
+    Each file is noted before it has its name, so that a run that is cut off, or killed, loses nothing. At its
+    end, the manifest is written anew, ordered by id, a line for each file.
+
+    Raises:
+        UsageError: When it is entered: another run is writing to the folder.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / NAME
         self._lock = Lock()
+        self._unfinished = folder / UNFINISHED
 
     def __enter__(self) -> Self:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._unfinished.mkdir(parents=True, exist_ok=True)
+        self._held = (self._unfinished / "lock").open("wb")
+        try:
+            self._begin()
+        except BaseException:
+            self._held.close()
+            raise
+        return self
+
+    def _begin(self) -> None:
+        from gcore_invoices.export._locks import hold
+
+        if not hold(self._held):
+            raise UsageError(
+                f"Another run is downloading to {self.folder}: wait for its end, or name another folder."
+            )
+        for left in self._unfinished.iterdir():
+            if left.name != "lock":
+                left.unlink()
         self._entries = {entry.id: entry for entry in _read(self.path)}
         # Case does not tell files apart everywhere.
         self._claims = {entry.file.casefold(): entry.id for entry in self._entries.values()}
         self._file = self.path.open("ab")
         if self._file.tell():
             self._file.write(b"\n")  # the last line may have been cut off
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+        try:
+            self._write_anew()
+        finally:
+            self._held.close()
+            shutil.rmtree(self._unfinished, ignore_errors=True)
+
+    def _write_anew(self) -> None:
         if not self._entries:
             self.path.unlink()
             return
@@ -73,20 +105,35 @@ class Manifest:
     def claim(self, invoice: Invoice, wanted: PurePosixPath) -> Path:
         """Where an invoice's file goes: as wanted, or with the id if another invoice has that name."""
         with self._lock:
-            if self._claims.setdefault(str(wanted).casefold(), invoice.id) != invoice.id:
+            while self._claims.setdefault(str(wanted).casefold(), invoice.id) != invoice.id:
                 wanted = wanted.with_stem(f"{wanted.stem}-{invoice.id}")
-                self._claims[str(wanted).casefold()] = invoice.id
         return self.folder / wanted
 
-    def add(self, invoice: Invoice, path: Path) -> None:
-        """Note a file that is there."""
-        digest, size = _digest(path)
+    def unfinished(self, invoice: Invoice) -> Path:
+        """Where an invoice's file is until it is whole."""
+        return self._unfinished / f"{invoice.id}.pdf"
+
+    def put(self, invoice: Invoice, path: Path, *, replace: bool) -> None:
+        """Note a file that is whole, and give it its name.
+
+        Raises:
+            UsageError: Something else has that name, and may not be replaced.
+        """
+        whole = self.unfinished(invoice)
+        digest, size = _digest(whole)
         file = path.relative_to(self.folder).as_posix()
         entry = Entry(invoice.id, invoice.name, file, digest, size)
+        if not replace and path.exists() and not is_whole(path, entry):
+            whole.unlink()
+            raise UsageError(
+                f"{path} is already there, and not in {NAME}: give --overwrite, or another --name."
+            )
         with self._lock:
             self._entries[invoice.id] = entry
             self._file.write(msgspec.json.encode(entry) + b"\n")
             self._file.flush()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole.replace(path)
 
 
 def is_whole(path: Path, entry: Entry) -> bool:

@@ -145,9 +145,10 @@ class _Run:
         if known and not self._overwrite and is_whole(self._manifest.folder / known.file, known):
             return None
         path = self._manifest.claim(invoice, self._template.path(invoice))
-        # What stands there is of a run that was cut off, or is not what its manifest says.
-        self._client.download(invoice.id, path, overwrite=True)
-        self._manifest.add(invoice, path)
+        self._client.download(invoice.id, self._manifest.unfinished(invoice), overwrite=True)
+        # What the manifest names is ours: it is broken, or else it would have been passed over.
+        is_ours = known is not None and self._manifest.folder / known.file == path
+        self._manifest.put(invoice, path, replace=self._overwrite or is_ours)
         return path
 
 

@@ -3,10 +3,15 @@ from __future__ import annotations
 import hashlib
 import json
 import signal
+import sys
+import time
+from pathlib import PurePosixPath
 from threading import Event, Lock
 
 import pytest
+from support_export import invoice
 
+from gcore_invoices.cli.manifest import Manifest
 from gcore_invoices.sandbox import Response
 
 JUNE = ("--all", "--since", "2026-06")
@@ -127,8 +132,10 @@ def test_a_key_that_is_refused_ends_it_at_once(program):
     assert not (program.folder / "invoices" / "manifest.jsonl").exists()
 
 
-def test_ctrl_c_leaves_no_half_file_and_the_next_run_goes_on(faulty):
-    held, asked, lock = Event(), Event(), Lock()
+@pytest.fixture
+def held(faulty):
+    """A program whose downloads stop after three, until `let_go` is set; `stopped` is set then."""
+    let_go, stopped, lock = Event(), Event(), Lock()
     count = 0
 
     def before(request):
@@ -137,21 +144,92 @@ def test_ctrl_c_leaves_no_half_file_and_the_next_run_goes_on(faulty):
             with lock:
                 count += 1
                 mine = count
-            if mine > 3 and not held.is_set():
-                asked.set()
-                held.wait(30)
+            if mine > 3 and not let_go.is_set():
+                stopped.set()
+                let_go.wait(30)
 
     program = faulty(before, count=12)
-    with program.start("pdf", "--all") as process:
-        assert asked.wait(30)
+    program.let_go, program.stopped = let_go, stopped
+    yield program
+    let_go.set()
+
+
+def test_ctrl_c_leaves_no_half_file_and_the_next_run_goes_on(held):
+    with held.start("pdf", "--all") as process:
+        assert held.stopped.wait(30)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=20)
-    held.set()
+    held.let_go.set()
     assert process.returncode == 130
     assert b"Traceback" not in errors
-    folder = program.folder / "invoices"
+    folder = held.folder / "invoices"
     there = {path.name for path in folder.iterdir()} - {"manifest.jsonl"}
     assert there == {entry["file"] for entry in manifest(folder)}
     assert len(there) < 12
-    assert program("pdf", "--all").code == 0
+    assert held("pdf", "--all").code == 0
     assert len(files(folder)) == len(manifest(folder)) == 12
+
+
+def test_a_killed_run_goes_on_and_what_it_left_is_removed(held):
+    folder = held.folder / "invoices"
+    with held.start("pdf", "--all") as process:
+        assert held.stopped.wait(30)
+        limit = time.monotonic() + 30
+        while len(manifest(folder)) < 3:  # what has come is noted at once
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+        process.kill()
+        assert process.wait(20) == -signal.SIGKILL
+    held.let_go.set()
+    (folder / ".gcore-invoices-unfinished" / "90002.pdf").write_bytes(b"half")
+    there = {path.name for path in folder.glob("*.pdf")}
+    assert there <= {entry["file"] for entry in manifest(folder)}
+    done = held("pdf", "--all")
+    assert done.code == 0, done.err
+    assert f"{12 - len(there)} downloaded, {len(there)} already there" in done.err
+    assert len(there) >= 2
+    assert len(manifest(folder)) == 12
+    assert {path.name for path in folder.iterdir()} == {
+        "manifest.jsonl",
+        *(entry["file"] for entry in manifest(folder)),
+    }
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="two processes are not told apart there")
+def test_two_runs_do_not_share_a_folder(held):
+    with held.start("pdf", "--all") as process:
+        assert held.stopped.wait(30)
+        done = held("pdf", 90002)
+        assert done.code == 2
+        assert "Another run is downloading to invoices: wait for its end, or name another folder." in done.err
+        held.let_go.set()
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert len(manifest(held.folder / "invoices")) == 12
+
+
+def test_somebody_elses_file_is_not_replaced_unless_asked(program):
+    mine = program.folder / "invoices" / "INV-2023-00001.pdf"
+    mine.parent.mkdir()
+    mine.write_bytes(b"mine")
+    done = program("pdf", 90002, 90005)
+    assert (done.code, done.out) == (2, "invoices/INV-2023-00002.pdf\n")
+    assert "id 90002: invoices/INV-2023-00001.pdf is already there, and not in manifest.jsonl" in done.err
+    assert "give --overwrite, or another --name" in done.err
+    assert mine.read_bytes() == b"mine"
+    assert [entry["id"] for entry in manifest(mine.parent)] == [90005]
+    assert program("pdf", 90002, "--overwrite").code == 0
+    whole = mine.read_bytes()
+    assert whole.startswith(b"%PDF-")
+    (mine.parent / "manifest.jsonl").unlink()
+    done = program("pdf", 90002)  # the same file, of a folder whose manifest was lost
+    assert (done.code, mine.read_bytes()) == (0, whole)
+    assert len(manifest(mine.parent)) == 1
+
+
+def test_three_invoices_that_want_one_name_are_three_files(tmp_path):
+    with Manifest(tmp_path) as claims:
+        wanted = [claims.claim(invoice(number), PurePosixPath(name)) for number, name in (
+            (7, "a-5.pdf"), (9, "A.pdf"), (5, "a.pdf"), (5, "a.pdf"))]  # fmt: skip
+    assert [path.name for path in wanted] == ["a-5.pdf", "A.pdf", "a-5-5.pdf", "a-5-5.pdf"]
+    assert list(tmp_path.iterdir()) == []
