@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import csv
+import datetime as dt
 import json
+import sqlite3
 import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from attrs import frozen
+import msgspec
+from attrs import define, field
 from typer import Argument, Option
 
 from gcore_invoices import UsageError
@@ -18,23 +22,19 @@ from gcore_invoices.cli.screen import note
 from gcore_invoices.cli.text import choice, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from gcore_invoices.cli.exports import Row
 
 FORMATS = ("text", "json")
 EXAMPLES = (
     "diff february.csv march.csv",
-    "diff old.jsonl new.csv --format json | jq .changed",
-    "diff a.csv b.csv --exit-code",
+    "diff old.parquet new.csv --format json | jq .changed",
+    "diff a.csv b.xlsx --exit-code",
 )
-AMOUNTS = {"amount_untaxed", "amount_tax", "amount_total"}
-
-Row = dict[str, str]
-"""A row of an export, every value as text; empty for none."""
 
 
 def diff_exports(
     *,
-    old: Annotated[Path, Argument(metavar="OLD", help="An earlier export, csv or jsonl.")],
+    old: Annotated[Path, Argument(metavar="OLD", help="An earlier export: csv, jsonl, parquet or xlsx.")],
     new: Annotated[Path, Argument(metavar="NEW", help="A later one; the formats may differ.")],
     format_: Annotated[str, Option("--format", help="text or json.")] = "text",
     exit_code: Annotated[bool, Option("--exit-code", help="Exit with 1 if they differ.")] = False,
@@ -46,62 +46,144 @@ def diff_exports(
     Says which invoices are new, gone or changed, and in which fields.
     """
     kind = choice("format", format_, FORMATS)
-    found = compare(read_rows(old), read_rows(new))
-    if kind == "json":
-        sys.stdout.write(f"{json.dumps(found.as_json(), ensure_ascii=False, indent=2)}\n")
-    else:
-        sys.stdout.writelines(f"{printable(line)}\n" for line in found.lines())
-    counts = (
-        f"{len(found.new)} new, {len(found.gone)} gone, {len(found.changed)} changed, {found.same} the same"
-    )
-    note(counts, quiet=quiet)
+    # Rows wait in a temporary database, which is on disk as far as it is large.
+    with closing(sqlite3.connect("")) as rows:
+        found = Comparison.of(rows, old, new)
+        if kind == "json":
+            _write_json(found)
+        else:
+            sys.stdout.writelines(f"{printable(line)}\n" for line in found.lines())
+    note(found.counts(), quiet=quiet)
     if found.only:
-        note(
-            f"Not compared, because only one of them has it: {', '.join(map(printable, found.only))}",
-            quiet=quiet,
-        )
-    return CHECK_FAILED if exit_code and found else 0
+        words = f"Not compared, because only one of them has it: {', '.join(map(printable, found.only))}"
+        note(words, quiet=quiet)
+    return CHECK_FAILED if exit_code and found.differs else 0
 
 
-@frozen
-class Difference:
-    """What became of the invoices between two exports."""
+Fields = dict[str, tuple[str, str]]
+"""What changed: the values before and after."""
 
-    new: list[Row]
-    gone: list[Row]
-    changed: list[tuple[Row, dict[str, tuple[str, str]]]]
-    same: int
-    only: list[str]
 
-    def __bool__(self) -> bool:
-        return bool(self.new or self.gone or self.changed)
+@define
+class Comparison:
+    """Two exports by id, in the columns that both have. It counts while it is read."""
 
-    def as_json(self) -> dict[str, Any]:
-        """For programs; values as they stand in the files."""
-        changed = [
-            {
-                "id": row["id"],
-                "fields": {name: {"old": was, "new": now} for name, (was, now) in fields.items()},
-            }
-            for row, fields in self.changed
-        ]
+    _rows: sqlite3.Connection
+    _both: frozenset[str]
+    only: Sequence[str]
+    _instants_within: float
+    counted: dict[str, int] = field(factory=lambda: dict.fromkeys(("new", "gone", "changed", "same"), 0))
+
+    @classmethod
+    def of(cls, rows: sqlite3.Connection, old: Path, new: Path) -> Comparison:
+        """Read both."""
+        before, after = (_hold(rows, table, path) for table, path in (("old", old), ("new", new)))
+        # A file without rows may have no columns either, and they are not missing there.
+        both = before & after if before and after else before | after
+        # A workbook keeps instants to the millisecond.
+        within = 0.001 if ".xlsx" in {old.suffix.lower(), new.suffix.lower()} else 0.0
+        return cls(rows, frozenset(both), sorted((before | after) - both), within)
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything differs, as far as it was read."""
+        return any(count for what, count in self.counted.items() if what != "same")
+
+    def new(self) -> Iterator[Row]:
+        """Invoices that only the later one has."""
+        return self._lone("new", "new", "old")
+
+    def gone(self) -> Iterator[Row]:
+        """Invoices that only the earlier one has."""
+        return self._lone("gone", "old", "new")
+
+    def changed(self) -> Iterator[tuple[Row, Fields]]:
+        """Invoices that both have, and not the same; with what is now, and the fields."""
+        for was, now in self._rows.execute(
+            "SELECT old.row, new.row FROM old JOIN new ON old.id = new.id ORDER BY old.id"
+        ):
+            after: Row = msgspec.json.decode(now)
+            fields = {} if was == now else self._fields(msgspec.json.decode(was), after)
+            self.counted["changed" if fields else "same"] += 1
+            if fields:
+                yield after, fields
+
+    def _lone(self, what: str, table: str, other: str) -> Iterator[Row]:
+        query = f"SELECT row FROM {table} WHERE id NOT IN (SELECT id FROM {other}) ORDER BY id"  # noqa: S608 - ours
+        for (row,) in self._rows.execute(query):
+            self.counted[what] += 1
+            yield msgspec.json.decode(row)
+
+    def _fields(self, was: Row, now: Row) -> Fields:
+        values = {name: (was.get(name, ""), now.get(name, "")) for name in {**now, **was}}
         return {
-            "new": self.new,
-            "gone": self.gone,
-            "changed": changed,
-            "same": self.same,
-            "not_compared": self.only,
+            name: (before, after)
+            for name, (before, after) in values.items()
+            if before != after and name in self._both and not self._same(name, before, after)
         }
+
+    def _same(self, name: str, was: str, now: str) -> bool:
+        """By value: 121.00 is 121.000000000000."""
+        from gcore_invoices.export._columns import AMOUNTS, INSTANTS
+
+        try:
+            if name in AMOUNTS:
+                return Decimal(was) == Decimal(now)
+            if name in INSTANTS:
+                apart = _instant(was) - _instant(now)
+                return abs(apart.total_seconds()) <= self._instants_within
+        except (InvalidOperation, ValueError, TypeError):
+            pass
+        return False
+
+    def counts(self) -> str:
+        """What was counted, as a sentence."""
+        return "{new} new, {gone} gone, {changed} changed, {same} the same".format_map(self.counted)
 
     def lines(self) -> Iterator[str]:
         """For people, a line an invoice: + new, - gone, ~ changed."""
-        for sign, rows in (("+", self.new), ("-", self.gone)):
-            yield from (f"{sign} {_title(row)}" for row in rows)
-        for row, fields in self.changed:
+        yield from (f"+ {_title(row)}" for row in self.new())
+        yield from (f"- {_title(row)}" for row in self.gone())
+        for row, fields in self.changed():
             told = ", ".join(
                 f"{name}: {was or '(none)'} → {now or '(none)'}" for name, (was, now) in fields.items()
             )
             yield f"~ {_title(row)}: {told}"
+
+
+def _hold(rows: sqlite3.Connection, table: str, path: Path) -> set[str]:
+    """Put the rows of an export into a table; its columns."""
+    from gcore_invoices.cli.exports import read_rows
+
+    columns: set[str] = set()
+    key = 0
+
+    def keyed() -> Iterator[tuple[int, bytes]]:
+        nonlocal key
+        for row in read_rows(path):
+            try:
+                key = int(row["id"])
+            except KeyError:
+                raise UsageError(
+                    f"{path} has no column id, by which invoices are told apart: export it with one."
+                ) from None
+            except ValueError:
+                raise UsageError(f"{path} is no export that can be read: {row['id']!r} is no id.") from None
+            columns.update(row)
+            yield key, msgspec.json.encode(row)
+
+    rows.execute(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY, row BLOB)")
+    try:
+        rows.executemany(f"INSERT INTO {table} VALUES (?, ?)", keyed())  # noqa: S608 - ours
+    except sqlite3.IntegrityError:
+        raise UsageError(f"{path} has the invoice {key} twice: it is not one export.") from None
+    except OverflowError:
+        raise UsageError(f"{path} is no export that can be read: {key} is no id.") from None
+    return columns
+
+
+def _instant(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text)
 
 
 def _title(row: Row) -> str:
@@ -109,87 +191,24 @@ def _title(row: Row) -> str:
     return " ".join(filter(None, (row.get("name"), f"(id {row['id']})", amount, row.get("payment_state"))))
 
 
-def compare(old: dict[int, Row], new: dict[int, Row]) -> Difference:
-    """Compare exports by id, in the columns that both have."""
-    both = _columns(old) & _columns(new) if old and new else _columns(old) | _columns(new)
-    changed = []
-    for key in sorted(old.keys() & new.keys()):
-        before, after = old[key], new[key]
-        fields = {
-            name: (before[name], after[name])
-            for name in after
-            if name in both and _value(name, before[name]) != _value(name, after[name])
-        }
-        if fields:
-            changed.append((after, fields))
-    return Difference(
-        new=[new[key] for key in sorted(new.keys() - old.keys())],
-        gone=[old[key] for key in sorted(old.keys() - new.keys())],
-        changed=changed,
-        same=len(old.keys() & new.keys()) - len(changed),
-        only=sorted((_columns(old) | _columns(new)) - both),
+def _write_json(found: Comparison) -> None:
+    """One object, written as it is found."""
+    changed = (
+        {"id": row["id"], "fields": {name: {"old": was, "new": now} for name, (was, now) in fields.items()}}
+        for row, fields in found.changed()
     )
-
-
-def _columns(rows: dict[int, Row]) -> set[str]:
-    return set(next(iter(rows.values()), {}))
-
-
-def _value(name: str, text: str) -> str | Decimal:
-    """What is compared: 121.00 is 121.000000000000."""
-    if name not in AMOUNTS:
-        return text
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        return text
-
-
-def read_rows(path: Path) -> dict[int, Row]:
-    """The rows of an export by id.
-
-    Raises:
-        UsageError: It is no export of a kind that can be read, or an id is missing or comes twice.
-        OSError: It cannot be read.
-    """
-    readers = {".csv": _csv_rows, ".jsonl": _jsonl_rows}
-    read = readers.get(path.suffix.lower())
-    if read is None:
-        raise UsageError(f"diff reads .csv and .jsonl, not {path.name!r}: export to one of these.")
-    rows: dict[int, Row] = {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for row in read(file):
-                key = int(row["id"])
-                if key in rows:
-                    raise UsageError(f"{path} has the invoice {key} twice: it is not one export.")
-                rows[key] = row
-    except KeyError:
-        raise UsageError(
-            f"{path} has no column id, by which invoices are told apart: export it with one."
-        ) from None
-    except (ValueError, csv.Error) as error:
-        if isinstance(error, UsageError):
-            raise
-        raise UsageError(f"{path} is no export that can be read: {error}.") from None
-    return rows
-
-
-def _csv_rows(lines: Iterable[str]) -> Iterator[Row]:
-    source = iter(lines)
-    header = next(source, "")
-    columns = next(csv.reader([header], delimiter=_delimiter(header)), [])
-    for values in csv.reader(source, delimiter=_delimiter(header), strict=True):
-        yield dict(zip(columns, values, strict=True))
-
-
-def _delimiter(header: str) -> str:
-    return ";" if header.count(";") > header.count(",") else ","
-
-
-def _jsonl_rows(lines: Iterable[str]) -> Iterator[Row]:
-    for line in lines:
-        row = json.loads(line, parse_float=Decimal)
-        if not isinstance(row, dict):
-            raise UsageError(f"A line is no invoice: {line[:60]!r}.")
-        yield {name: "" if value is None else str(value) for name, value in row.items()}
+    parts: tuple[tuple[str, Iterable[Any]], ...] = (
+        ("new", found.new()),
+        ("gone", found.gone()),
+        ("changed", changed),
+    )
+    sys.stdout.write("{")
+    for name, each in parts:
+        sys.stdout.write(f'\n  "{name}": [')
+        divider = ""
+        for one in each:
+            sys.stdout.write(f"{divider}\n    {json.dumps(one, ensure_ascii=False)}")
+            divider = ","
+        sys.stdout.write("\n  ]," if divider else "],")
+    sys.stdout.write(f'\n  "same": {found.counted["same"]},')
+    sys.stdout.write(f'\n  "not_compared": {json.dumps(found.only, ensure_ascii=False)}\n}}\n')

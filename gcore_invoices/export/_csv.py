@@ -32,8 +32,9 @@ class Csv:
     Text that a spreadsheet would run as a formula gets an apostrophe in front; amounts and ids never do.
 
     Args:
-        excel: What Excel opens by a double click where the comma is the decimal sign: semicolons, and a mark
-            of the encoding in front. Amounts keep their point.
+        excel: What Excel opens by a double click where the comma is the decimal sign: semicolons, commas in
+            amounts, and a mark of the encoding in front. With a point, Excel would take an amount there for
+            text, or for a number a trillion times as large.
     """
 
     excel: bool = False
@@ -48,7 +49,7 @@ class Csv:
         """Begin a file; see `Exporter.open`."""
         lines = io.StringIO(newline="")
         writer = csv.writer(lines, delimiter=";" if self.excel else ",", lineterminator="\r\n")
-        cells = [_cells(column) for column in columns]
+        cells = [_cells(column, "," if self.excel else ".") for column in columns]
 
         def hand_over() -> None:
             file.write(lines.getvalue().encode())
@@ -66,16 +67,25 @@ class Csv:
         yield write
 
 
-def _cells(column: str) -> Callable[[Sequence[Invoice]], list[Any]]:
+def _cells(column: str, point: str) -> Callable[[Sequence[Invoice]], list[Any]]:
     """What makes the cells of a column; by columns, and with the cheapest way for each, it is much faster."""
     read = reader(column)
     if column in WHOLE:
         return lambda invoices: list(map(read, invoices))  # csv writes integers and None as we do
+    if column in AMOUNTS and point != ".":
+        return lambda invoices: [format(amount, "f").replace(".", point) for amount in map(read, invoices)]
     if column in AMOUNTS:
         return lambda invoices: [format(amount, "f") for amount in map(read, invoices)]
     if column in _FROM_OUTSIDE:
         return lambda invoices: [defused(as_text(value)) for value in map(read, invoices)]
     return lambda invoices: [as_text(value) for value in map(read, invoices)]
+
+
+def undefused(column: str, text: str) -> str:
+    """A cell of a CSV file as it was before `defused`."""
+    if not text.startswith("'") or column not in _FROM_OUTSIDE:
+        return text
+    return text[1:] if defused(text[1:]) == text else text
 
 
 def defused(text: str) -> str:

@@ -162,6 +162,12 @@ def _read(terminal, until, then):
     return seen.decode()
 
 
+@pytest.fixture(scope="session")
+def program_in():
+    """Makes what runs the program: of an address and a folder."""
+    return Program
+
+
 @pytest.fixture
 def program(sandbox, tmp_path):
     """Runs the program against the sandbox, in an empty folder."""

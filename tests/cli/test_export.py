@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import signal
 import sys
 import time
 from contextlib import contextmanager
-from decimal import Decimal
 from threading import Event, Semaphore
 
 import pyarrow.parquet as pq
@@ -41,7 +41,7 @@ def test_columns_order_and_the_dialect_of_excel(program):
     assert data.startswith(b"\xef\xbb\xbfid;amount_total;currency\r\n")
     rows = list(csv.DictReader(data.decode("utf-8-sig").splitlines(), delimiter=";"))
     assert [int(row["id"]) for row in rows] == sorted((int(row["id"]) for row in rows), reverse=True)
-    assert all(Decimal(row["amount_total"]).as_tuple().exponent == -12 for row in rows)
+    assert all(re.fullmatch(r"-?\d+,\d{12}", row["amount_total"]) for row in rows)
 
 
 @pytest.mark.parametrize(
