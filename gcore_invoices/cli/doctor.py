@@ -20,7 +20,8 @@ from attrs import frozen
 from typer import Option
 
 from gcore_invoices import InvoicesError, RetryPolicy, Timeouts, __version__, hookimpl
-from gcore_invoices.cli.explain import ACCESS, NETWORK, USAGE, explain
+from gcore_invoices._config import is_loopback
+from gcore_invoices.cli.explain import ACCESS, NETWORK, USAGE, explain, sentence
 from gcore_invoices.cli.options import Connection, read_key
 from gcore_invoices.cli.text import choice, printable
 from gcore_invoices.plugins.builtin import built_in_plugins
@@ -90,7 +91,7 @@ def _examine(connection: Connection) -> Iterator[Finding]:
         client = _client(connection, clock, instead="0$none" if key.state == "fail" else None)
     except InvoicesError as error:
         yield Finding(
-            "fail", "settings", str(error), "Mend what it names; see: gcore-invoices list --help", USAGE
+            "fail", "settings", sentence(error), "Mend what it names; see: gcore-invoices list --help", USAGE
         )
         return
     with client:
@@ -197,7 +198,8 @@ def _source(connection: Connection) -> str:
 def _network(url: httpx.URL) -> Iterator[Finding]:
     port = url.port or (443 if url.scheme == "https" else 80)
     proxy = getproxies().get(url.scheme) or getproxies().get("all")
-    if proxy and not proxy_bypass(url.host):
+    # As the client does: no proxy for this machine itself.
+    if proxy and not is_loopback(url.host) and not proxy_bypass(url.host):
         yield Finding(
             "note", "network", "A proxy of the environment is used; what lies behind it is seen below only."
         )
@@ -266,8 +268,8 @@ def _permission(client: InvoicesClient) -> Finding:
         remedy = told.remedy if told else ""
         if code == ACCESS and "doctor" in remedy:
             remedy = "Make a new token in the portal, and set it in single quotes."
-        return Finding("fail", "billing", str(error), remedy, code)
-    return Finding("ok", "billing", f"The key may read invoices; there are {count}")
+        return Finding("fail", "billing", sentence(error), remedy, code)
+    return Finding("ok", "billing", f"The key may read invoices; there are {count:,}")
 
 
 class _Clock:

@@ -71,8 +71,8 @@ def export_invoices(  # long: each option is spelt out with its help
                 place=lambda: pager.checkpoint,
                 resume=kept,
             )
-        except Exception:
-            if find_kept(target):
+        except Exception as error:
+            if find_kept(target) and not isinstance(error, UsageError):
                 words = "What was read is kept: the same command with --resume goes on from there."
                 note(words, quiet=connection.quiet)
             raise

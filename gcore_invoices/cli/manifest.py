@@ -50,6 +50,8 @@ class Manifest:
         self._unfinished = folder / UNFINISHED
 
     def __enter__(self) -> Self:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise UsageError(f"--into takes a folder, and {self.folder} is a file.")
         self._unfinished.mkdir(parents=True, exist_ok=True)
         self._held = (self._unfinished / "lock").open("wb")
         try:

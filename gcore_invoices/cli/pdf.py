@@ -11,7 +11,7 @@ from attrs import define, field
 from typer import Argument, Option
 
 from gcore_invoices import InvoicesError, UsageError
-from gcore_invoices.cli.explain import ACCESS, explain
+from gcore_invoices.cli.explain import ACCESS, explain, sentence
 from gcore_invoices.cli.manifest import Manifest, is_whole
 from gcore_invoices.cli.options import Connection, Filters
 from gcore_invoices.cli.progress import progress
@@ -70,7 +70,7 @@ def download_pdfs(
                 pager = client.list(query)
                 run.each(map(_held, pager), connection.concurrency, told, lambda: pager.report.first_count)
     for what, error in run.failures:
-        sys.stderr.write(f"{what}: {printable(str(error))}\n")
+        sys.stderr.write(f"{what}: {printable(sentence(error))}\n")
     note(
         f"{run.loaded} downloaded, {run.skipped} already there, {len(run.failures)} failed; "
         f"{printable(str(manifest.path))} lists what is there.",

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
@@ -27,7 +28,15 @@ def run(arguments: Sequence[str]) -> int:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     decimal.getcontext().prec = 100  # sums are exact; the default keeps 28 digits
     # What Ctrl-C cleans up is cleaned up then, too.
-    signal.signal(signal.SIGTERM, _end)
+    for name in ("SIGTERM", "SIGHUP"):  # the end of a terminal is a SIGHUP; nohup asks to ignore it
+        if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
+            signal.signal(getattr(signal, name), _end)
+    with warnings.catch_warnings():
+        warnings.showwarning = _warn
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         code = build()(list(arguments) or ["--help"], prog_name="gcore-invoices", standalone_mode=False)
         sys.stdout.flush()
@@ -44,6 +53,10 @@ def run(arguments: Sequence[str]) -> int:
             raise
         code = _tell(told)
     return code if isinstance(code, int) else 0
+
+
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    sys.stderr.write(f"gcore-invoices: {printable(str(message))}\n")
 
 
 def _end(number: int, _frame: object) -> NoReturn:

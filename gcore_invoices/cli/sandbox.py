@@ -6,6 +6,8 @@ from typing import Annotated
 
 from typer import Option
 
+from gcore_invoices import UsageError
+
 EXAMPLES = ("sandbox", "sandbox --invoices 100000 --port 8080", "sandbox --max-seconds 600")
 
 
@@ -17,12 +19,23 @@ def serve_sandbox(
     port: Annotated[int, Option(help="0 takes a free one.")] = 0,
     max_seconds: Annotated[float, Option(help="Stop after so long.")] = 3600.0,
     debug: Annotated[bool, Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001 - run.py reads it
-) -> int:
+) -> None:
     """Serve invented invoices on this machine.
 
     A stand-in of the API, until Ctrl-C. It prints the two lines to set.
     """
-    from gcore_invoices.sandbox.__main__ import main
+    from gcore_invoices.sandbox.__main__ import serve
+    from gcore_invoices.sandbox.data import SEED
 
-    given = {"invoices": invoices, "seed": seed, "host": host, "port": port, "max-seconds": max_seconds}
-    return main([f"--{name}={value}" for name, value in given.items() if value is not None])
+    try:
+        serve(
+            invoices=invoices,
+            seed=SEED if seed is None else seed,
+            host=host,
+            port=port,
+            max_seconds=max_seconds,
+        )
+    except OSError as error:
+        raise UsageError(f"{host} port {port}: {error.strerror or error}.") from None
+    except (ImportError, RuntimeError, ValueError) as error:
+        raise UsageError(str(error)) from None

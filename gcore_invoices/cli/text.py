@@ -33,9 +33,13 @@ def span(text: str, option: str) -> tuple[date, date]:
         raise problem
     year, month, day, quarter = (int(part) if part else None for part in found.groups())
     assert year is not None  # noqa: S101 - the pattern has it
-    first, last = (quarter * 3 - 2, quarter * 3) if quarter else (month or 1, month or 12)
+    first, last = (1, 12) if month is None else (month, month)
+    if quarter is not None:
+        first, last = quarter * 3 - 2, quarter * 3
     try:
-        return date(year, first, day or 1), date(year, last, day or monthrange(year, last)[1])
+        if day is not None:
+            return date(year, first, day), date(year, first, day)
+        return date(year, first, 1), date(year, last, monthrange(year, last)[1])
     except ValueError:  # also calendar's own error for a month 13
         raise problem from None
 

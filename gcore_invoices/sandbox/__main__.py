@@ -25,27 +25,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 after Ctrl-C, SIGTERM or the end of its life. Wrong arguments, a port that is taken and a missing
         extra end the program with 2 and one sentence.
     """
-    stop = Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     parser = _parser()
-    options = parser.parse_args(arguments)
     try:
-        # Here, because the server is the part that needs the extra.
-        from gcore_invoices.sandbox.server import SandboxServer  # noqa: PLC0415  # late, on purpose
-
-        store = LazyStore(Invoices(options.invoices, seed=options.seed))
-        with SandboxServer(
-            store, host=options.host, port=options.port, max_seconds=options.max_seconds
-        ) as server:
-            _announce(server)
-            while not (stop.is_set() or server.wait(0.1)):
-                pass
+        serve(**vars(parser.parse_args(arguments)))
     except OSError as error:
         parser.error(error.strerror or str(error))
     except (ImportError, RuntimeError, ValueError) as error:
         parser.error(str(error))
     return 0
+
+
+def serve(*, invoices: int, seed: int, host: str, port: int, max_seconds: float) -> None:
+    """Serve until Ctrl-C, SIGTERM or the end of its life.
+
+    Raises:
+        ValueError, RuntimeError: A value cannot be right, or the server does not start.
+        ImportError: The extra is missing.
+        OSError: The port is taken.
+    """
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    # Here, because the server is the part that needs the extra.
+    from gcore_invoices.sandbox.server import SandboxServer  # noqa: PLC0415  # late, on purpose
+
+    store = LazyStore(Invoices(invoices, seed=seed))
+    with SandboxServer(store, host=host, port=port, max_seconds=max_seconds) as server:
+        _announce(server)
+        while not (stop.is_set() or server.wait(0.1)):
+            pass
 
 
 def _parser() -> argparse.ArgumentParser:

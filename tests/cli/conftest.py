@@ -17,6 +17,7 @@ import termios
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -48,12 +49,15 @@ def environment(url, **more):
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("GCORE", "PYTEST", "COV"))
     }
-    kept.pop("NO_COLOR", None)
-    return (
+    for name in ("NO_COLOR", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        kept.pop(name, None)
+        kept.pop(name.lower(), None)
+    made = (
         kept
         | {"GCORE_BASE_URL": url, "GCORE_API_KEY": API_KEY, "COLUMNS": "", "TERM": "xterm-256color"}
         | more
     )
+    return {name: value for name, value in made.items() if value is not None}
 
 
 class Program:
@@ -99,7 +103,7 @@ class Program:
         return Done(code, *texts)
 
     @contextmanager
-    def start(self, *arguments, **variables):
+    def start(self, *arguments, ignored=(), **variables):
         with subprocess.Popen(
             [ENTRY, *map(str, arguments)],
             cwd=self.folder,
@@ -107,7 +111,7 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             # The workers of a test run ignore Ctrl-C, and what they start would inherit that.
-            preexec_fn=_hear_ctrl_c,  # noqa: PLW1509 - one system call
+            preexec_fn=partial(_hear, ignored),  # noqa: PLW1509 - system calls alone
         ) as process:
             try:
                 yield process
@@ -138,8 +142,10 @@ class Program:
             os.close(ours)
 
 
-def _hear_ctrl_c():
+def _hear(ignored):
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _read(terminal, until, then):

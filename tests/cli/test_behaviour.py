@@ -216,6 +216,38 @@ def test_ctrl_c_is_130(faulty):
     assert (process.returncode, out, errors) == (130, b"", b"")
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_the_end_by_another_signal(faulty, name):
+    """`kill`, and the end of a terminal: like Ctrl-C, with the code of the signal."""
+    asked, held = Event(), Event()
+
+    def before(request):
+        asked.set()
+        held.wait(30)
+
+    with faulty(before).start("list") as process:
+        assert asked.wait(30)
+        process.send_signal(getattr(signal, name))
+        out, errors = process.communicate(timeout=20)
+    held.set()
+    assert (process.returncode, out, errors) == (128 + getattr(signal, name), b"", b"")
+
+
+def test_nohup_is_honoured(faulty):
+    asked, held = Event(), Event()
+
+    def before(request):
+        asked.set()
+        held.wait(30)
+
+    with faulty(before, count=3).start("list", ignored=[signal.SIGHUP]) as process:
+        assert asked.wait(30)
+        process.send_signal(signal.SIGHUP)
+        held.set()
+        out, _ = process.communicate(timeout=20)
+    assert (process.returncode, len(out.splitlines())) == (0, 3)
+
+
 def test_output_is_utf8_whatever_the_locale(faulty):
     body = json.dumps(
         {"count": 1, "next": None, "previous": None, "results": [wire_invoice(1, name="Rechnung №1")]}

@@ -102,3 +102,51 @@ def test_tls_that_nobody_trusts(program):
     assert done.code == 4
     assert "not trusted" in found["told"]
     assert "SSL_CERT_FILE" in found["remedy"]
+
+
+@pytest.fixture
+def proxy():
+    """A proxy that refuses, and what it was asked."""
+    asked = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            with contextlib.suppress(OSError):  # the end of the test closes it
+                while True:
+                    link, _ = server.accept()
+                    with link:
+                        asked.append(link.recv(1000).split(b"\r\n")[0].decode())
+                        link.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+        Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", asked
+        server.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+def test_a_proxy_is_said_and_what_lies_behind_it_is_asked_through_it(program, proxy, name):
+    address, asked = proxy
+    done = program("doctor", "--format", "json", **{"GCORE_BASE_URL": "https://api.invalid", name: address})
+    found = findings(done)
+    assert found["network"]["state"] == "note"
+    assert "A proxy of the environment is used" in found["network"]["told"]
+    assert "tls" not in found
+    assert (done.code, found["billing"]["state"]) == (4, "fail")
+    assert asked == ["CONNECT api.invalid:443 HTTP/1.1"]
+
+
+def test_a_proxy_that_is_not_for_this_address_is_passed_by(program, proxy):
+    address, asked = proxy
+    done = program(
+        "doctor", "--format", "json",
+        GCORE_BASE_URL="https://api.invalid", HTTPS_PROXY=address, NO_PROXY="api.invalid",
+    )  # fmt: skip
+    assert "cannot be resolved" in findings(done)["network"]["told"]
+    assert asked == []
+
+
+def test_a_proxy_is_not_for_this_machine(program, proxy):
+    address, asked = proxy
+    done = program("doctor", "--format", "json", HTTP_PROXY=address, ALL_PROXY=address)
+    assert (done.code, asked) == (0, [])
+    assert "answers" in findings(done)["network"]["told"]
