@@ -33,7 +33,7 @@ Examples:
   gcore-invoices COMMAND --help
 
 \b
-The key comes from the environment variable GCORE_API_KEY, or from --api-key-file.
+The key comes from the variable GCORE_API_KEY, or from --api-key-file.
 Exit codes: 0 done, 1 a check failed, 2 usage, 3 authentication or permission,
 4 the network or the API, 5 an incomplete walk, 130 Ctrl-C."""
 

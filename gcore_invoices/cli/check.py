@@ -38,13 +38,14 @@ EXAMPLES = (
 def check_invoices(
     *,
     overdue_days: Annotated[
-        int | None, Option(help="Fail if an open invoice is overdue by more days.", min=0)
+        int | None, Option(metavar="DAYS", help="Fail if an open invoice is overdue by more days.", min=0)
     ] = None,
     max_open: Annotated[
-        list[str] | None, Option(help="Fail if more is open, such as EUR:10000; once for each currency.")
+        list[str] | None,
+        Option(metavar="EUR:AMOUNT", help="Fail if more is open, such as EUR:10000; once for each currency."),
     ] = None,
-    as_of: Annotated[str | None, Option(help="The day on which to judge; today.")] = None,
-    format_: Annotated[str, Option("--format", help="text or json.")] = "text",
+    as_of: Annotated[str | None, Option(metavar="DATE", help="The day on which to judge; today.")] = None,
+    format_: Annotated[str, Option("--format", metavar="FORMAT", help="text or json.")] = "text",
     filters: Filters,
     connection: Connection,
 ) -> int:

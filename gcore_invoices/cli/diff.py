@@ -36,7 +36,7 @@ def diff_exports(
     *,
     old: Annotated[Path, Argument(metavar="OLD", help="An earlier export: csv, jsonl, parquet or xlsx.")],
     new: Annotated[Path, Argument(metavar="NEW", help="A later one; the formats may differ.")],
-    format_: Annotated[str, Option("--format", help="text or json.")] = "text",
+    format_: Annotated[str, Option("--format", metavar="FORMAT", help="text or json.")] = "text",
     exit_code: Annotated[bool, Option("--exit-code", help="Exit with 1 if they differ.")] = False,
     quiet: Annotated[bool, Option("--quiet", "-q", help="No notes on standard error.")] = False,
     debug: Annotated[bool, Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001 - run.py reads it

@@ -23,6 +23,7 @@ from gcore_invoices import InvoicesError, RetryPolicy, Timeouts, __version__, ho
 from gcore_invoices._config import is_loopback
 from gcore_invoices.cli.explain import ACCESS, NETWORK, USAGE, explain, sentence
 from gcore_invoices.cli.options import Connection, read_key
+from gcore_invoices.cli.screen import wrapped
 from gcore_invoices.cli.text import choice, printable
 from gcore_invoices.plugins.builtin import built_in_plugins
 from gcore_invoices.plugins.manager import Plugins
@@ -54,7 +55,7 @@ class Finding:
 
 def diagnose(
     *,
-    format_: Annotated[str, Option("--format", help="text or json.")] = "text",
+    format_: Annotated[str, Option("--format", metavar="FORMAT", help="text or json.")] = "text",
     connection: Connection,
 ) -> int:
     """Find out what is wrong, and what to do.
@@ -76,8 +77,8 @@ def diagnose(
 
 
 def _text(finding: Finding) -> str:
-    remedy = f"\n{'':15}→ {printable(finding.remedy)}" if finding.remedy else ""
-    return f"{finding.state:<5} {finding.what:<8} {printable(finding.told)}{remedy}\n"
+    lines = wrapped(f"{finding.state:<5} {finding.what:<8} ", printable(finding.told))
+    return lines + (wrapped(f"{'':15}→ ", printable(finding.remedy)) if finding.remedy else "")
 
 
 def _examine(connection: Connection) -> Iterator[Finding]:

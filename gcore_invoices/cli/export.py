@@ -9,7 +9,7 @@ from attrs import evolve
 from typer import Argument, Option
 
 from gcore_invoices import UsageError
-from gcore_invoices.cli.options import Connection, Filters, Sort
+from gcore_invoices.cli.options import Columns, Connection, Filters, Sort
 from gcore_invoices.cli.progress import read
 from gcore_invoices.cli.screen import note
 from gcore_invoices.cli.text import printable
@@ -35,9 +35,7 @@ def export_invoices(  # long: each option is spelt out with its help
             metavar="FILE", help="The file to make; its ending is the format: csv, jsonl, parquet, xlsx."
         ),
     ],
-    columns: Annotated[
-        str | None, Option(help="Fields of the API, divided by commas, in your order.")
-    ] = None,
+    columns: Columns = None,
     excel: Annotated[
         bool, Option("--excel", help="CSV that Excel opens: semicolons and a byte-order mark.")
     ] = False,

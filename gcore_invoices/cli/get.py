@@ -23,7 +23,8 @@ def get_invoice(
     *,
     invoice_id: Annotated[int, Argument(metavar="ID", help="The invoice's id, not its number.")],
     format_: Annotated[
-        str | None, Option("--format", help="table or json; a table on a terminal, else json.")
+        str | None,
+        Option("--format", metavar="FORMAT", help="table or json; a table on a terminal, else json."),
     ] = None,
     connection: Connection,
 ) -> None:

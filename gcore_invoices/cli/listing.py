@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
-from gcore_invoices.cli.options import Connection, Filters, Sort
+from gcore_invoices.cli.options import Columns, Connection, Filters, Sort
 from gcore_invoices.cli.progress import read
 from gcore_invoices.cli.text import choice
 
@@ -30,18 +30,17 @@ def list_invoices(
     *,
     filters: Filters,
     sort: Sort = None,
-    limit: Annotated[int | None, Option(help="At most so many invoices.")] = None,
+    limit: Annotated[int | None, Option(metavar="N", help="At most so many invoices.")] = None,
     format_: Annotated[
         str | None,
         Option(
             "--format",
+            metavar="FORMAT",
             help=f"{', '.join(FORMATS)}; a table on a terminal, else jsonl.",
             autocompletion=lambda: list(FORMATS),
         ),
     ] = None,
-    columns: Annotated[
-        str | None, Option(help="Fields of the API, divided by commas, in your order.")
-    ] = None,
+    columns: Columns = None,
     connection: Connection,
 ) -> None:
     """List invoices."""

@@ -10,7 +10,16 @@ from typing import Annotated, Any, cast, get_args
 from attrs import frozen
 from typer import Option
 
-from gcore_invoices import InvoiceQuery, InvoicesClient, MoveType, Order, PaymentState, SortKey, UsageError
+from gcore_invoices import (
+    Invoice,
+    InvoiceQuery,
+    InvoicesClient,
+    MoveType,
+    Order,
+    PaymentState,
+    SortKey,
+    UsageError,
+)
 from gcore_invoices._config import SortParameter
 from gcore_invoices.cli.text import choice, member, span
 
@@ -29,17 +38,23 @@ class Connection:
 
     api_key_file: Annotated[
         Path | None,
-        Option(help="Read the key from this file, which nobody else may read; instead of GCORE_API_KEY."),
+        Option(
+            metavar="FILE",
+            help="Read the key from this file, which nobody else may read; instead of GCORE_API_KEY.",
+        ),
     ] = None
-    base_url: Annotated[str | None, Option(help="Where the API is; instead of GCORE_BASE_URL.")] = None
+    base_url: Annotated[
+        str | None, Option(metavar="URL", help="Where the API is; instead of GCORE_BASE_URL.")
+    ] = None
     sort_parameter: Annotated[
         str,
         Option(
+            metavar="NAME",
             help="How this API spells a sort order: ordering or order_by.",
             autocompletion=_completed(list(get_args(SortParameter))),
         ),
     ] = "ordering"
-    concurrency: Annotated[int, Option(help="Requests under way at once, 1 to 32.")] = 4
+    concurrency: Annotated[int, Option(metavar="N", help="Requests under way at once, 1 to 32.")] = 4
     quiet: Annotated[bool, Option("--quiet", "-q", help="No progress and no notes on standard error.")] = (
         False
     )
@@ -94,23 +109,37 @@ class Filters:
 
     unpaid: Annotated[bool, Option("--unpaid", help="Those not paid at all: --state not_paid.")] = False
     state: Annotated[
-        str | None, Option(help=f"Payment state: {', '.join(_STATES)}.", autocompletion=_completed(_STATES))
+        str | None,
+        Option(
+            metavar="STATE", help=f"Payment state: {', '.join(_STATES)}.", autocompletion=_completed(_STATES)
+        ),
     ] = None
     move_type: Annotated[
-        str | None, Option("--type", help=f"Kind: {' or '.join(_KINDS)}.", autocompletion=_completed(_KINDS))
+        str | None,
+        Option(
+            "--type", metavar="TYPE", help=f"Kind: {' or '.join(_KINDS)}.", autocompletion=_completed(_KINDS)
+        ),
     ] = None
     since: Annotated[
-        str | None, Option(help="Dated then or later: 2026, 2026-Q1, 2026-01 or 2026-01-15.")
+        str | None, Option(metavar="DATE", help="Dated then or later: 2026, 2026-Q1, 2026-01 or 2026-01-15.")
     ] = None
-    until: Annotated[str | None, Option(help="Dated then or earlier; a month counts to its last day.")] = None
-    period: Annotated[str | None, Option(help="Billing period within this year, quarter, month or day.")] = (
+    until: Annotated[
+        str | None, Option(metavar="DATE", help="Dated then or earlier; a month counts to its last day.")
+    ] = None
+    period: Annotated[
+        str | None, Option(metavar="DATE", help="Billing period within this year, quarter, month or day.")
+    ] = None
+    period_from: Annotated[
+        str | None, Option(metavar="DATE", help="Billing period starts then or later.")
+    ] = None
+    period_to: Annotated[str | None, Option(metavar="DATE", help="Billing period ends then or earlier.")] = (
         None
     )
-    period_from: Annotated[str | None, Option(help="Billing period starts then or later.")] = None
-    period_to: Annotated[str | None, Option(help="Billing period ends then or earlier.")] = None
-    client_id: Annotated[int | None, Option(help="The client that consumed.")] = None
-    payer_id: Annotated[int | None, Option(help="The payer.")] = None
-    currency: Annotated[str | None, Option(help="A code of three letters, such as EUR.")] = None
+    client_id: Annotated[int | None, Option(metavar="ID", help="The client that consumed.")] = None
+    payer_id: Annotated[int | None, Option(metavar="ID", help="The payer.")] = None
+    currency: Annotated[str | None, Option(metavar="CODE", help="A code of three letters, such as EUR.")] = (
+        None
+    )
 
     def query(self, sort: str | None = None, **fields: Any) -> InvoiceQuery:
         """The query that these options make.
@@ -142,8 +171,18 @@ class Filters:
 Sort = Annotated[
     str | None,
     Option(
+        metavar="ORDER",
         help=f"Order, such as -amount_total,id; by {', '.join(_SORT_KEYS)}.",
         autocompletion=_completed(_SORT_KEYS),
     ),
 ]
 """The option `--sort`."""
+
+Columns = Annotated[
+    str | None,
+    Option(
+        metavar="NAMES",
+        help=f"Fields of the API, divided by commas, in your order: {', '.join(Invoice.__struct_fields__)}.",
+    ),
+]
+"""The option `--columns`."""

@@ -36,9 +36,12 @@ def download_pdfs(
     *,
     ids: Annotated[list[int] | None, Argument(metavar="ID", help="Ids of invoices; or else --all.")] = None,
     every: Annotated[bool, Option("--all", help="All invoices, or those that the filters leave.")] = False,
-    into: Annotated[Path, Option(help="The folder; made if it is missing.")] = Path("invoices"),
+    into: Annotated[Path, Option(metavar="FOLDER", help="The folder; made if it is missing.")] = Path(
+        "invoices"
+    ),
     name: Annotated[
-        str, Option(help="How files are named, of the fields of the API; / makes folders.")
+        str,
+        Option(metavar="TEMPLATE", help="How files are named, of the fields of the API; / makes folders."),
     ] = "{name}.pdf",
     overwrite: Annotated[bool, Option("--overwrite", help="Download again what is there.")] = False,
     filters: Filters,

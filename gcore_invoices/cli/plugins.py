@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import attrs
 from typer import Option
 
+from gcore_invoices.cli.screen import wrapped
 from gcore_invoices.cli.text import choice, printable
 from gcore_invoices.plugins.builtin import built_in_plugins
 from gcore_invoices.plugins.manager import DISABLED, Plugins
@@ -22,7 +23,7 @@ EXAMPLES = ("plugins", "plugins --format json", "plugins | grep failed")
 
 def list_plugins(
     *,
-    format_: Annotated[str, Option("--format", help="text or json.")] = "text",
+    format_: Annotated[str, Option("--format", metavar="FORMAT", help="text or json.")] = "text",
     debug: Annotated[bool, Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001 - run.py reads it
 ) -> None:
     """Show what plugins there are.
@@ -39,11 +40,11 @@ def list_plugins(
         return
     width = max((len(info.name) for info in infos), default=0)
     for info in infos:
-        sys.stdout.write(f"{printable(_line(info, width))}\n")
+        told = info.reason or ", ".join(info.hooks)
+        sys.stdout.write(wrapped(_line(info, width), printable(told)))
     sys.stderr.write(f"To block one by its name: {DISABLED}=NAME\n")
 
 
 def _line(info: PluginInfo, width: int) -> str:
     source = f"{info.source}, {info.distribution}" if info.distribution else info.source
-    told = info.reason or ", ".join(info.hooks)
-    return f"{info.state:<8}  {info.name:<{width}}  {source}: {told}"
+    return printable(f"{info.state:<8}  {info.name:<{width}}  {source}: ")

@@ -47,9 +47,13 @@ AMOUNTS = ("invoiced", "refunded", "net", "tax", "open", "overdue")
 
 def summarize(
     *,
-    by: Annotated[str, Option(help=f"{', '.join(_GROUPS)}.", autocompletion=lambda: list(_GROUPS))] = "month",
-    as_of: Annotated[str | None, Option(help="The day on which to judge what is overdue; today.")] = None,
-    format_: Annotated[str, Option("--format", help="table, json or csv.")] = "table",
+    by: Annotated[
+        str, Option(metavar="GROUP", help=f"{', '.join(_GROUPS)}.", autocompletion=lambda: list(_GROUPS))
+    ] = "month",
+    as_of: Annotated[
+        str | None, Option(metavar="DATE", help="The day on which to judge what is overdue; today.")
+    ] = None,
+    format_: Annotated[str, Option("--format", metavar="FORMAT", help="table, json or csv.")] = "table",
     filters: Filters,
     connection: Connection,
 ) -> None:
@@ -143,6 +147,13 @@ class Summary:
             made.reversed += invoice.payment_state is PaymentState.REVERSED
         return made
 
+    def order(self, group: str) -> tuple[int, str]:
+        """What a group is sorted by: ids as numbers."""
+        return (int(group) if self.by in {"client", "payer"} else 0, group)
+
+    def _sorted(self) -> list[tuple[tuple[str, str], Sums]]:
+        return sorted(self.rows.items(), key=lambda row: (self.order(row[0][0]), row[0][1]))
+
     def as_json(self) -> dict[str, Any]:
         """For programs."""
         return {
@@ -150,7 +161,7 @@ class Summary:
             "as_of": self.as_of.isoformat(),
             "rows": [
                 {self.by: group, "currency": currency} | sums.as_dict()
-                for (group, currency), sums in sorted(self.rows.items())
+                for (group, currency), sums in self._sorted()
             ],
             "totals": {currency: sums.as_dict() for currency, sums in sorted(self.currencies.items())},
             "drafts": {currency: sums.as_dict() for currency, sums in sorted(self.drafts.items())},
@@ -164,7 +175,7 @@ class Summary:
         out = io.StringIO(newline="")
         writer = csv.writer(out)
         writer.writerow(["group", "currency", "count", "partial", *AMOUNTS, *AGES])
-        for (group, currency), sums in sorted(self.rows.items()):
+        for (group, currency), sums in self._sorted():
             told = sums.as_dict()
             ages = told.pop("ages")
             # Ids may begin with a minus; only text is run as a formula.

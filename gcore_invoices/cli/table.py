@@ -6,7 +6,7 @@ import datetime as dt
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from gcore_invoices.cli.screen import CENT, COLOURS, console, money, print_table
+from gcore_invoices.cli.screen import CENT, COLOURS, Column, console, money, print_table
 from gcore_invoices.cli.text import printable
 from gcore_invoices.money import is_overdue, signed_total, totals_by_currency
 
@@ -28,30 +28,37 @@ _HEADINGS: dict[str, str] = {
     "amount_total": "amount",
     "currency": "",
 }
+# In this order a narrow terminal goes without them.
+_RANKS = {"client_id": 3, "invoice_date": 2, "id": 1}
 _RIGHT = {"id", "client_id", "payer_id", "invoice_id", "amount_total", "amount_tax", "amount_untaxed"}
 
 
 def show(invoices: Sequence[Invoice], columns: Sequence[str] | None, today: dt.date | None = None) -> None:
     """Print a table, and below it what the invoices come to in each currency."""
-    from rich.table import Table
     from rich.text import Text
 
     today = today or dt.datetime.now().astimezone().date()
     screen = console()
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    shown = []
     for name in columns or _HEADINGS:
-        heading = name if columns else _HEADINGS[name]
-        table.add_column(heading, justify="right" if name in _RIGHT else "left", no_wrap=True)
-    for invoice in invoices:
-        cells = (_cell(invoice, name, today) for name in columns or _HEADINGS)
-        table.add_row(*(Text(printable(text), style) for text, style in cells))
-    print_table(screen, table)
+        cells = (_cell(invoice, name, today) for invoice in invoices)
+        texts = [Text(printable(text), style) for text, style in cells]
+        # Who names columns gets them, whatever comes of it.
+        heading, rank = (name, 0) if columns else (_HEADINGS[name], _RANKS.get(name, 0))
+        shown.append(Column(heading, texts, right=name in _RIGHT, rank=rank))
+    if not invoices:
+        screen.print("No invoices match.")
+        return
+    left_out = print_table(screen, shown)
     screen.print()
     totals = ", ".join(
         f"{printable(code)} {money(sum_)}" for code, sum_ in sorted(totals_by_currency(invoices).items())
     )
-    screen.print(f"{len(invoices)} invoices{f'; in all {totals}' if totals else ''}")
+    number = "1 invoice" if len(invoices) == 1 else f"{len(invoices):,} invoices"
+    screen.print(f"{number}{f'; in all {totals}' if totals else ''}")
     notes = [words for holds, words in _NOTES if any(holds(invoice, today) for invoice in invoices)]
+    if left_out:
+        notes.append(f"Left out, for want of room: {', '.join(left_out)}.")
     for words in notes:
         screen.print(words, style="dim")
 
@@ -67,7 +74,7 @@ def _cell(invoice: Invoice, column: str, today: dt.date) -> Cell:
     if isinstance(value, Decimal):
         return money(value), "cyan" if value < 0 else ""
     if isinstance(value, dt.datetime):
-        return f"{value:%Y-%m-%d %H:%M}", ""
+        return f"{value.astimezone(dt.UTC):%Y-%m-%d %H:%M}", ""
     return "-" if value is None else str(value), ""
 
 

@@ -150,3 +150,13 @@ def test_a_proxy_is_not_for_this_machine(program, proxy):
     done = program("doctor", "--format", "json", HTTP_PROXY=address, ALL_PROXY=address)
     assert (done.code, asked) == (0, [])
     assert "answers" in findings(done)["network"]["told"]
+
+
+@pytest.mark.parametrize("command", ["doctor", "plugins"])
+def test_on_a_narrow_terminal_its_lines_wrap_between_words(program, command):
+    _, screen = program.on_terminal(command, COLUMNS="70")
+    lines = screen.splitlines()
+    assert max(map(len, lines)) <= 70
+    whole = program(command)
+    assert max(map(len, whole.out.splitlines())) > 100
+    assert screen.split() == (whole.out + whole.err).split()

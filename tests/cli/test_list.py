@@ -98,7 +98,7 @@ def test_json_is_one_array_and_an_empty_one_too(program):
         (["--since", "yesterday"], "not 'yesterday'"),
         (["--unpaid", "--state", "paid"], "--unpaid and --state paid exclude each other"),
         (["--period", "2026", "--period-to", "2027"], "--period already says from and to"),
-        (["--limit", "0"], "max_items takes an integer"),
+        (["--limit", "0"], "--limit takes an integer"),
         (["--currency", "euro"], "three letters"),
         (["--since", "2026-05", "--until", "2026-04"], "Were they swapped?"),
         (["--client-id", "x"], "client"),
@@ -151,10 +151,47 @@ def test_no_color_is_honoured(program):
 
 
 def test_a_narrow_terminal_costs_no_digit(program):
-    wide = program("list", "--limit", 30, "--format", "table").out
-    _, screen = program.on_terminal("list", "--limit", 30, COLUMNS="40", NO_COLOR="1")
+    """Columns that are named are all shown, on two lines if need be."""
+    columns = ("--columns", "id,name,amount_total,created_at,payment_state")
+    wide = program("list", "--limit", 30, *columns, "--format", "table").out
+    _, screen = program.on_terminal("list", "--limit", 30, *columns, COLUMNS="40", NO_COLOR="1")
     assert "…" not in screen
     assert re.sub(r"\x1b\[\d*m", "", screen).split() == wide.split()
+
+
+def test_a_narrow_terminal_goes_without_columns_and_says_so(program):
+    wide = program("list", "--limit", 30, "--format", "table").out
+    assert "Left out" not in wide
+    for width, left_out in ((66, ["client", "dated"]), (59, ["client", "dated", "id"])):
+        _, screen = program.on_terminal("list", "--limit", 30, COLUMNS=str(width), NO_COLOR="1")
+        lines = re.sub(r"\x1b\[\d*m", "", screen).splitlines()
+        assert max(map(len, lines)) <= width
+        assert lines[0].split() == [
+            name
+            for name in ("id", "number", "dated", "due", "client", "state", "amount")
+            if name not in left_out
+        ]
+        # Number and amount of each are whole.
+        cells = [[line.split()[wide_at] for line in wide.splitlines()[1:31]] for wide_at in (1, 6)]
+        assert all(any(a in line and b in line for line in lines[1:31]) for a, b in zip(*cells, strict=True))
+        told = " ".join(lines)
+        assert f"Left out, for want of room: {', '.join(sorted(left_out, key=wide.index))}." in told
+
+
+def test_no_invoices_are_a_sentence(program):
+    assert program.inside("list", "--since", "2030", "--format", "table").out == "No invoices match.\n"
+
+
+def test_one_invoice_is_one(program):
+    assert "\n1 invoice; in all USD" in program.inside("list", "--limit", 1, "--format", "table").out
+
+
+def test_instants_of_a_table_are_utc(faulty):
+    row = wire_invoice(1, created_at="2026-04-02T01:30:00+02:00")
+    body = json.dumps({"count": 1, "next": None, "previous": None, "results": [row]}).encode()
+    answer = Response(200, {"Content-Type": "application/json"}, body)
+    done = faulty(lambda request: answer)("list", "--columns", "created_at", "--format", "table")
+    assert done.out.splitlines()[1].strip() == "2026-04-01 23:30"
 
 
 def test_a_walk_of_more_than_a_second_shows_a_bar_with_count_and_rate(faulty):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from datetime import date
 from decimal import Decimal
 
@@ -71,8 +72,8 @@ def test_on_a_terminal_it_has_bars_and_footnotes(program):
     assert "Part-paid invoices count in full" in screen
     assert "Refunds subtract." in screen
     drafts = program.inside("summary", "--as-of", AS_OF).out
-    assert "drafts without a date" in drafts
-    assert "are reversed: cancelled by a credit note" in drafts
+    assert "draft without a date, USD" in drafts
+    assert "reversed invoices: cancelled by a credit note" in drafts
     assert "█" not in drafts
 
 
@@ -87,3 +88,27 @@ def test_a_wrong_option(program, options, words):
     done = program.inside("summary", *options)
     assert done.code == 2
     assert words in done.err
+
+
+@pytest.mark.parametrize("by", ["month", "currency", "client", "payer", "state"])
+def test_at_80_columns_no_line_is_longer_and_no_amount_is_cut(program, by):
+    wide = program.inside("summary", "--by", by, "--as-of", AS_OF).out
+    assert "Left out" not in wide
+    _, screen = program.on_terminal("summary", "--by", by, "--as-of", AS_OF, COLUMNS="80", NO_COLOR="1")
+    lines = re.sub(r"\x1b\[\d*m", "", screen).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in screen
+    assert "█" not in screen
+    assert lines[0].split()[-2:] == ["open", "overdue"]
+    shown = {word for line in lines for word in line.split()}
+    for line in wide.partition("\n\n")[0].splitlines()[1:]:
+        net, _, is_open, overdue = line.split()[-4:]
+        assert {net, is_open, overdue} <= shown
+    assert re.search(r"Left out, for want of room: (invoiced, )?refunded", " ".join(lines))
+
+
+def test_ids_are_in_the_order_of_numbers(program):
+    told = json.loads(program.inside("summary", "--by", "client", "--format", "json").out)
+    ids = [int(row["client"]) for row in told["rows"]]
+    assert ids == sorted(ids)
+    assert ids[0] < 0
