@@ -35,17 +35,15 @@ _RIGHT = {"id", "client_id", "payer_id", "invoice_id", "amount_total", "amount_t
 
 def show(invoices: Sequence[Invoice], columns: Sequence[str] | None, today: dt.date | None = None) -> None:
     """Print a table, and below it what the invoices come to in each currency."""
-    from rich.text import Text
-
     today = today or dt.datetime.now().astimezone().date()
     screen = console()
     shown = []
     for name in columns or _HEADINGS:
-        cells = (_cell(invoice, name, today) for invoice in invoices)
-        texts = [Text(printable(text), style) for text, style in cells]
+        cells = [_cell(invoice, name, today) for invoice in invoices]
+        texts, styles = [printable(text) for text, _ in cells], [style for _, style in cells]
         # Who names columns gets them, whatever comes of it.
         heading, rank = (name, 0) if columns else (_HEADINGS[name], _RANKS.get(name, 0))
-        shown.append(Column(heading, texts, right=name in _RIGHT, rank=rank))
+        shown.append(Column(heading, texts, styles, right=name in _RIGHT, rank=rank))
     if not invoices:
         screen.print("No invoices match.")
         return
