@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gcore_invoices.cli.summary import Summary
 
 _BAR = 16
+_BARS = "net"  # the amounts of that name always stay
 # In this order a narrow terminal goes without them, after the bars.
 _RANKS = {"refunded": 4, "invoiced": 3, "tax": 2}
 
@@ -57,9 +58,9 @@ def _groups(screen: Console, summary: Summary) -> list[str]:
             for code in summary.currencies
         }
         bars = [_bar(sums.net, longest[code]) for _, code, sums in rows]
-        columns.append(Column("", bars + [""] * (len(every) - len(rows)), rank=9))
+        columns.append(Column(_BARS, bars + [""] * (len(every) - len(rows)), rank=9))
     left_out = print_table(screen, columns, bold_from=len(rows))
-    return [heading for heading in left_out if heading]
+    return [heading for heading in left_out if heading != _BARS]
 
 
 def _bar(amount: Decimal, longest: Decimal) -> str:
