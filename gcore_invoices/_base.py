@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import wraps
-from typing import TYPE_CHECKING, Generic, NoReturn, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, ParamSpec, Self, TypeVar, Unpack
 
 from msgspec.structs import replace
 
 from gcore_invoices._checks import is_number
 from gcore_invoices._config import SortParameter, Timeouts, resolve
-from gcore_invoices._connect import Network
+from gcore_invoices._connect import Connection, Network
 from gcore_invoices._flow import Session
-from gcore_invoices._walk import MAX_CONCURRENCY
+from gcore_invoices._walk import MAX_CONCURRENCY, Limits
 from gcore_invoices.errors import UsageError
 from gcore_invoices.plugins.builtin import built_in_plugins
 from gcore_invoices.plugins.logging import log_to_stderr
 from gcore_invoices.plugins.manager import PluginInfo, Plugins
 from gcore_invoices.plugins.metrics import Metrics
 from gcore_invoices.plugins.retries import RetryPolicy
+from gcore_invoices.query import InvoiceQuery, QueryFields
 
 if TYPE_CHECKING:
     import os
@@ -26,11 +28,13 @@ if TYPE_CHECKING:
     import httpx
 
     from gcore_invoices._connect import ClientCert
+    from gcore_invoices.events import Checkpoint
 
 
 P = ParamSpec("P")
 TransportT = TypeVar("TransportT")
 TokenT = TypeVar("TokenT")
+PagerT = TypeVar("PagerT")
 
 _TIMEOUTS = Timeouts()
 _RETRY = RetryPolicy()
@@ -45,15 +49,24 @@ def forgets_arguments(init: Callable[P, None]) -> Callable[P, None]:
             init(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - raised again, whatever it is
             kwargs.clear()
+            args = ()  # type: ignore[assignment]
+            error.__context__ = None  # so do the frames of what it came of
             raise error.with_traceback(None) from error.__cause__
 
     return wrapper
 
 
-class BaseClient(Generic[TransportT, TokenT]):
+class BaseClient(Generic[TransportT, TokenT, PagerT]):
     """A client without its driver."""
 
+    _kinds: ClassVar[tuple[Any, Any, Any]]
+    """The transports that may be given, that is made if none is, and that signs."""
+    _pager: Callable[..., PagerT]
+    _awaits: ClassVar[bool]
+    """Whether a login function may be async."""
+    _run: Callable[..., Any]
     _session: Session
+    _connection: Connection[Any]
     _plugins: Plugins
     _is_view = False
 
@@ -86,12 +99,50 @@ class BaseClient(Generic[TransportT, TokenT]):
         self._session = Session(settings, self._plugins.hooks, timeouts, retry, concurrency)
         # A token that is text stands in the credential, and nowhere else.
         self._ask_for_token = bearer_token if callable(bearer_token) else None
+        if not self._awaits and _is_async(self._ask_for_token):
+            raise UsageError("bearer_token is an async function: use AsyncInvoicesClient, or a plain one.")
         network = Network(proxy=proxy, trust_env=trust_env, ca_bundle=ca_bundle, client_cert=client_cert)
-        self._connect(network, transport)
+        given, made, signing = self._kinds
+        network.give_way_to(transport, given)
 
-    def _connect(self, network: Network, transport: TransportT | None) -> None:
-        """Make the connection of this flavour."""
-        raise NotImplementedError
+        def connect() -> Any:
+            from gcore_invoices._deadline import adapt  # noqa: PLC0415 - its docstring says why
+
+            inner: Any = network.transport(made, settings.base_url) if transport is None else transport
+            adapt(inner)
+            return signing(inner, settings.credential, settings.base_url)
+
+        # Transports, not httpx's clients: cookies, redirects and the environment are no business of a call.
+        self._connection = Connection(connect)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Make what this flavour needs besides."""
+
+    def list(
+        self,
+        query: InvoiceQuery | None = None,
+        /,
+        *,
+        max_items: int | None = None,
+        strict: bool = False,
+        resume: Checkpoint | str | None = None,
+        **fields: Unpack[QueryFields],
+    ) -> PagerT:
+        """Invoices that match, as a lazy, re-iterable list.
+
+        Args:
+            query: A prebuilt query,
+            max_items: Stop after so many invoices.
+            strict: Always make a second pass, by id, where the sort key can change; see docs/pagination.md.
+            resume: Go on after this place of an earlier walk over the same list, ordered by `id`.
+            **fields: or the fields of `InvoiceQuery`.
+
+        Raises:
+            UsageError: A field is unknown or its value is not what it takes, or the list cannot be resumed.
+        """
+        limits = Limits.of(max_items, strict, resume)
+        return self._pager(InvoiceQuery.of(query, fields), limits, self._session, self._run)
 
     @property
     def plugins(self) -> tuple[PluginInfo, ...]:
@@ -158,6 +209,11 @@ class BaseClient(Generic[TransportT, TokenT]):
         raise TypeError(
             "A client cannot be pickled or copied, because it holds the key: make one where it is needed."
         )
+
+
+def _is_async(function: object) -> bool:
+    """Also of an object that is called like one."""
+    return any(map(inspect.iscoroutinefunction, (function, getattr(function, "__call__", None))))  # noqa: B004
 
 
 def _check(timeouts: object, retry: object, concurrency: object) -> None:

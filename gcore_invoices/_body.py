@@ -35,10 +35,7 @@ class Body:
 
     def __init__(self, encoding: str, sink: Sink, *, limit: int, cut: bool = False) -> None:
         encoding = encoding.strip().lower()
-        if encoding not in {"", "identity", "gzip", "x-gzip"}:
-            raise APIProtocolError(
-                f"The answer is compressed with {encoding[:50]!r}, which was not asked for."
-            )
+        self._other = encoding[:50] if encoding not in {"", "identity", "gzip", "x-gzip"} else ""
         self._gzip = zlib.decompressobj(_GZIP) if encoding.endswith("gzip") else None
         self._sink = sink
         self._limit = limit
@@ -53,9 +50,11 @@ class Body:
         """Take the next bytes from the wire.
 
         Raises:
-            APIProtocolError: They are no gzip.
+            APIProtocolError: They are no gzip, or compressed in another way.
             APIResponseValidationError: The limit is passed.
         """
+        if self._other:
+            raise APIProtocolError(f"The answer is compressed with {self._other!r}, which was not asked for.")
         if self._gzip is None:
             self._write(raw)
             return

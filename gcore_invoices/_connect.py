@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TransportT = TypeVar("TransportT", KeyTransport, AsyncKeyTransport)
+HttpTransportT = TypeVar("HttpTransportT", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 
 ClientCert = str | os.PathLike[str] | tuple[str | os.PathLike[str], str | os.PathLike[str]]
 
@@ -46,19 +47,11 @@ class Network:
     ca_bundle: str | os.PathLike[str] | None
     client_cert: ClientCert | None
 
-    def sync_transport(self, base_url: httpx.URL) -> httpx.HTTPTransport:
-        """A transport for the sync client."""
-        with _usage_errors(_PROXY):
-            return httpx.HTTPTransport(
-                verify=self._tls(base_url), proxy=self._proxy_for(base_url), limits=_LIMITS
-            )
-
-    def async_transport(self, base_url: httpx.URL) -> httpx.AsyncHTTPTransport:
-        """A transport for the async client."""
-        with _usage_errors(_PROXY):
-            return httpx.AsyncHTTPTransport(
-                verify=self._tls(base_url), proxy=self._proxy_for(base_url), limits=_LIMITS
-            )
+    def transport(self, kind: type[HttpTransportT], base_url: httpx.URL) -> HttpTransportT:
+        """A transport of httpx, of either flavour."""
+        proxy = self.proxy if self.proxy is not None else self._proxy_from_environment(base_url)
+        with _usage_errors(_PROXY, secret=_userinfo(proxy)):
+            return kind(verify=self._tls(base_url), proxy=self._checked(proxy, base_url), limits=_LIMITS)
 
     def give_way_to(
         self, transport: object, kind: type[httpx.BaseTransport | httpx.AsyncBaseTransport]
@@ -99,8 +92,7 @@ class Network:
         with _usage_errors(f"ca_bundle {self.ca_bundle}"):
             return ssl.create_default_context(cafile=os.fspath(self.ca_bundle))
 
-    def _proxy_for(self, base_url: httpx.URL) -> httpx.Proxy | None:
-        given = self.proxy if self.proxy is not None else self._proxy_from_environment(base_url)
+    def _checked(self, given: str | httpx.Proxy | None, base_url: httpx.URL) -> httpx.Proxy | None:
         if given is None:
             return None
         proxy = given if isinstance(given, httpx.Proxy) else httpx.Proxy(given)
@@ -136,14 +128,20 @@ _PROXY = "proxy (or HTTPS_PROXY, ALL_PROXY)"
 
 
 @contextmanager
-def _usage_errors(what: str) -> Iterator[None]:
+def _usage_errors(what: str, secret: str = "") -> Iterator[None]:
     """Turns what a wrong file or proxy raises into an error that says which argument it was."""
     try:
         yield
     except UsageError:
         raise
     except (OSError, ValueError, TypeError, ImportError, httpx.InvalidURL) as error:
-        raise UsageError(f"{what} cannot be used: {error}.") from None
+        problem = str(error).replace(secret, "***") if secret else str(error)
+        raise UsageError(f"{what} cannot be used: {problem}.") from None
+
+
+def _userinfo(proxy: object) -> str:
+    """User and password in a proxy's address, which need not be one."""
+    return proxy.rpartition("@")[0].rpartition("/")[2] if isinstance(proxy, str) else ""
 
 
 def _no_password() -> str:

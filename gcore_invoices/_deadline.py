@@ -20,32 +20,33 @@ from typing import TYPE_CHECKING, Any
 
 import httpcore
 import httpx
+from httpcore._backends.auto import AutoBackend
+from httpcore._backends.sync import SyncStream
 
 from gcore_invoices import _stop
-from gcore_invoices._stop import Stop, Stopped, shut_down
+from gcore_invoices._stop import Stop, shut_down
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
-def keep_deadlines(transport: httpx.BaseTransport) -> None:
-    """Make a transport keep the deadline of the call it works for, if it is one of httpx's."""
+def adapt(transport: httpx.BaseTransport | httpx.AsyncBaseTransport) -> None:
+    """Make a transport keep the deadline of the call it works for, if it is one of httpx's.
+
+    An async one closes what it was connecting when it is cancelled.
+    """
     if isinstance(transport, httpx.HTTPTransport):
         _wrap(transport, _Backend, _close_after_failure)
-
-
-def close_when_cancelled(transport: httpx.AsyncBaseTransport) -> None:
-    """Make an async transport close what it was connecting when it is cancelled, if it is one of httpx's."""
-    if isinstance(transport, httpx.AsyncHTTPTransport):
+    elif isinstance(transport, httpx.AsyncHTTPTransport):
         _wrap(transport, _AsyncBackend, _aclose_after_failure)
 
 
-def _wrap(transport: Any, backend: Callable[[Any], object], mend: Callable[[Any], None]) -> None:
+def _wrap(transport: Any, backend: Callable[[], object], mend: Callable[[Any], None]) -> None:
     # httpx has no parameter for this; pyproject.toml pins httpx, and a test holds the three attributes.
     pool = transport._pool  # noqa: SLF001
     if isinstance(pool._network_backend, _Backend | _AsyncBackend):  # noqa: SLF001
         return  # a transport that several clients share
-    pool._network_backend = backend(pool._network_backend)  # noqa: SLF001
+    pool._network_backend = backend()  # noqa: SLF001
     create = pool.create_connection
 
     def create_connection(origin: httpcore.Origin) -> Any:
@@ -108,10 +109,29 @@ def _current() -> Stop:
     return _stop.current.get() or Stop()
 
 
-class _Backend(httpcore.NetworkBackend):
-    def __init__(self, inner: httpcore.NetworkBackend) -> None:
-        self._inner = inner
+def _connected(
+    stop: Stop,
+    address: tuple[str, int],
+    timeout: float | None,
+    local_address: str | None,
+    options: Iterable[Any],
+) -> httpcore.NetworkStream:
+    """A connection to one address. httpcore's own way to it shows no socket by which it could be ended."""
+    connection = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        connection.settimeout(timeout)
+        for option in ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *options):
+            connection.setsockopt(*option)
+        if local_address is not None:
+            connection.bind((local_address, 0))
+        stop.during(partial(shut_down, connection), connection.connect, address)
+    except BaseException:
+        connection.close()
+        raise
+    return SyncStream(connection)
 
+
+class _Backend(httpcore.SyncBackend):
     def connect_tcp(
         self,
         host: str,
@@ -121,26 +141,23 @@ class _Backend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         stop = _current()
-        if stop.is_set():
-            raise Stopped
         end = None if timeout is None else time.monotonic() + timeout
-        # One address at a time: given a name with several, the backend below allows each the whole time.
         refused: Exception = httpcore.ConnectError(f"{host} has no address")
-        for address in _addresses(host, port, stop, stop.left(timeout, httpcore.ConnectTimeout)):
+        addresses = _addresses(host, port, stop, stop.left(timeout, httpcore.ConnectTimeout))
+        for tried, address in enumerate(addresses):
             left = stop.left(None if end is None else end - time.monotonic(), httpcore.ConnectTimeout)
-            if left is not None and left <= 0:
-                break
+            # Its share of the time, so that one dead address does not take the others' too.
+            left = None if left is None else max(left / (len(addresses) - tried), 0.001)
             try:
-                return _Stream(self._inner.connect_tcp(address, port, left, local_address, socket_options))
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                refused = error
+                return _Stream(_connected(stop, (address, port), left, local_address, socket_options or ()))
+            except TimeoutError as error:
+                refused = httpcore.ConnectTimeout(str(error))
+            except OSError as error:
+                refused = httpcore.ConnectError(str(error))
         raise refused
 
     def connect_unix_socket(self, *args: Any, **options: Any) -> httpcore.NetworkStream:
-        return _Stream(self._inner.connect_unix_socket(*args, **options))
-
-    def sleep(self, seconds: float) -> None:
-        self._inner.sleep(seconds)
+        return _Stream(super().connect_unix_socket(*args, **options))
 
 
 class _Stream(httpcore.NetworkStream):
@@ -201,39 +218,24 @@ class PatientSocket(ssl.SSLSocket):
         return super().send(*args)
 
 
-class _AsyncBackend(httpcore.AsyncNetworkBackend):
-    def __init__(self, inner: httpcore.AsyncNetworkBackend) -> None:
-        self._inner = inner
-
+class _AsyncBackend(AutoBackend):
     async def connect_tcp(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
-        return _AsyncStream(await self._inner.connect_tcp(*args, **options))
+        return _closing(await super().connect_tcp(*args, **options))
 
     async def connect_unix_socket(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
-        return _AsyncStream(await self._inner.connect_unix_socket(*args, **options))
-
-    async def sleep(self, seconds: float) -> None:
-        await self._inner.sleep(seconds)
+        return _closing(await super().connect_unix_socket(*args, **options))
 
 
-class _AsyncStream(httpcore.AsyncNetworkStream):
-    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
-        self._inner = inner
+def _closing(stream: Any) -> httpcore.AsyncNetworkStream:
+    """Make a stream close itself when its TLS comes to nothing."""
+    begin = stream.start_tls
 
-    async def read(self, *args: Any, **options: Any) -> bytes:
-        return await self._inner.read(*args, **options)
-
-    async def write(self, *args: Any, **options: Any) -> None:
-        await self._inner.write(*args, **options)
-
-    async def start_tls(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
+    async def start_tls(*args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
         try:
-            return _AsyncStream(await self._inner.start_tls(*args, **options))
+            return _closing(await begin(*args, **options))
         except BaseException:
-            await self._inner.aclose()
+            await stream.aclose()
             raise
 
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
+    stream.start_tls = start_tls
+    return stream  # type: ignore[no-any-return]

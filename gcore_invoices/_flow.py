@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 import httpx
 import msgspec
+from attrs import evolve
 
 from gcore_invoices import _operations
 from gcore_invoices._body import MAX_BODY, MAX_ERROR_BODY, Body, Sink
@@ -209,6 +210,11 @@ class _State(Generic[T]):
             f"{self.operation.name} did not finish within its deadline of {limit} seconds."
         )
 
+    def error_status(self) -> Answer | None:
+        """The answer so far, if its head told of an error: that counts, though its body came to nothing."""
+        answer = self._reader.so_far() if self._reader else None
+        return None if answer is None or 200 <= answer.status_code < 300 else evolve(answer, cut=True)
+
     def failure(self, error: InvoicesError) -> _Failure:
         """An attempt that got no whole answer: the error is told what had come of it."""
         credential = self.session.settings.credential
@@ -260,8 +266,6 @@ def call(
     """
     state = _State(operation, session, document, began)
     try:
-        if session.hooks.call_context is None:
-            return (yield from _attempts(state, told))
         with session.hooks.around(state.call):
             return (yield from _attempts(state, told))
     except InvoicesError as error:
@@ -330,7 +334,7 @@ def _sleep(state: _State[Any], seconds: float) -> Flow[None]:
 def _attempt(state: _State[T], attempt: Attempt) -> Flow[T | _Failure]:
     """One request: ask, read the answer, tell the observers."""
     before_send = state.session.hooks.before_send
-    request = state.operation.request(state.session.settings, state.session.timeouts.within(attempt.left))
+    request = state.operation.request(state.session.settings)
     if before_send:
         before_send(call=state.call, attempt=attempt, request=request)
     started = time.monotonic()
@@ -381,7 +385,7 @@ def _intercepted(state: _State[Any], request: httpx.Request) -> Answer | _Failur
         return _Failure(error)
     if response is None:
         return None
-    if not isinstance(response, Response) or response.body is None:
+    if not isinstance(response, Response) or not isinstance(response.body, bytes):
         raise UsageError(f"intercept returned {response!r}; it takes a Response with a body, or None.")
     headers = httpx.Headers(
         [pair for pair in response.headers.multi_items() if pair[0] != "content-encoding"],
@@ -423,19 +427,20 @@ def _sent(state: _State[Any], request: httpx.Request) -> Flow[Answer | _Failure]
     """What the network answers."""
     if not state.allows(0):
         return state.failure(state.late())
+    request.extensions["timeout"] = state.session.timeouts.within(state.left())
     try:
         answer: Answer = yield Step(Send(request, state.open), state.deadline)
     except UsageError as error:
         clean(error, state.session.settings.credential)
         raise
     except InvoicesError as error:
-        return state.failure(error)
+        return state.error_status() or state.failure(error)
     except DeadlinePassed:
         return state.failure(state.late())
     except (httpx.HTTPError, httpx.StreamError, ssl.SSLError) as cause:
         broken = _connection_error(cause, state)
         broken.__cause__ = cause
-        return state.failure(broken)
+        return state.error_status() or state.failure(broken)
     except BaseException as error:
         # Cancelled or interrupted deep inside httpcore, or what a transport of the caller's raises.
         clean(error, state.session.settings.credential)
@@ -486,13 +491,15 @@ _TIMED_OUT: dict[type[Exception], str] = {
     httpx.ConnectTimeout: "No connection to {where} in time ({said}). Check the network and base_url.",
     httpx.PoolTimeout: "No connection of the client's pool came free in time: too many calls at once.",
 }
+_CUT = (APIProtocolError, "{where} sent an answer that is cut short or no HTTP: {said}")
+_BROKE = (APIConnectionError, "The connection to {where} broke: {said}.")
 _BROKEN: dict[type[Exception], tuple[type[APIConnectionError], str]] = {
     httpx.LocalProtocolError: (APIProtocolError, "The request to {where} cannot be sent: {said}."),
-    httpx.ProtocolError: (APIProtocolError, "{where} sent an answer that is cut short or no HTTP: {said}"),
-    httpx.StreamError: (APIProtocolError, "{where} sent an answer that is cut short or no HTTP: {said}"),
+    httpx.ProtocolError: _CUT,
+    httpx.StreamError: _CUT,
     httpx.ProxyError: (APIConnectionError, "The proxy refused to connect to {where}: {said}"),
-    httpx.ReadError: (APIConnectionError, "The connection to {where} broke: {said}."),
-    httpx.WriteError: (APIConnectionError, "The connection to {where} broke: {said}."),
+    httpx.ReadError: _BROKE,
+    httpx.WriteError: _BROKE,
     ssl.SSLError: (
         APIConnectionError,
         "{where} broke off the TLS connection: {said}. Does it want a client_cert?",
@@ -565,7 +572,7 @@ def download(
 
 
 def _check_target(target: object) -> None:
-    if not isinstance(target, str | os.PathLike) or target == "":
+    if not isinstance(target, str | os.PathLike) or not isinstance(os.fspath(target), str) or target == "":
         raise UsageError(f"download takes a file or a folder to write to, not {target!r}.")
 
 

@@ -88,20 +88,14 @@ class Operation(msgspec.Struct, Generic[T_co], frozen=True):
     read: Callable[[Answer], T_co]
     """Reads the answer of a 200; raises `_Unreadable` or a `msgspec` error if it cannot."""
 
-    def request(self, settings: Settings, timeout: dict[str, float | None]) -> httpx.Request:
-        """The request, without the key.
-
-        Args:
-            settings: What the client was configured with.
-            timeout: Seconds by phase, as httpx keeps them: connect, read, write, pool.
-        """
+    def request(self, settings: Settings) -> httpx.Request:
+        """The request, without the key."""
         url, params = self.url(settings), self.arguments.get("params")
         return httpx.Request(
             self.arguments["method"].upper(),
             # Given apart, httpx would parse the address twice, which takes longer than reading a page.
             f"{url}?{urlencode(params)}" if params else url,
             headers=settings.headers | {"Accept": self.accept},
-            extensions={"timeout": timeout},
         )
 
     def url(self, settings: Settings) -> str:

@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from contextvars import ContextVar, copy_context
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ class Stop:
         self.deadline: float | None = None
         """The `time.monotonic()` by which the step under way must be done."""
         self._stopped = threading.Event()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may close the client in the middle of it
         self._end: Callable[[], object] | None = None
         self._pid = os.getpid()
 
@@ -76,10 +76,11 @@ class Stop:
             Stopped: It was set before.
         """
         with self._lock:
-            if self._stopped.is_set():
-                raise Stopped
-            self._end = end
+            self._end = end  # before the look: a signal handler may set it between the two
+            stopped = self._stopped.is_set()
         try:
+            if stopped:
+                raise Stopped
             return do(*arguments)
         finally:
             with self._lock:
@@ -97,33 +98,29 @@ class Stop:
         Raises:
             Stopped: It was set before or meanwhile.
         """
-        came: SimpleQueue[Callable[[], T]] = SimpleQueue()
+        came: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
         context = copy_context()
 
         def work() -> None:
             try:
-                done = context.run(do)
+                came.put((context.run(do), None))
             except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-                came.put(_raiser(error))
-            else:
-                came.put(lambda: done)
+                came.put((None, error))
 
         def wait() -> T:
             try:
-                done = came.get(timeout=limit)
+                threading.Thread(target=work, name=name, daemon=True).start()
+            except RuntimeError:  # the interpreter is on its way out
+                return do()
+            try:
+                done, error = came.get(timeout=limit)
             except Empty:
                 raise late from None
-            return done()
+            if error is not None:
+                raise error
+            return done  # type: ignore[no-any-return]
 
-        threading.Thread(target=work, name=name, daemon=True).start()
-        return self.during(lambda: came.put(_raiser(Stopped())), wait)
-
-
-def _raiser(error: BaseException) -> Callable[[], NoReturn]:
-    def fail() -> NoReturn:
-        raise error
-
-    return fail
+        return self.during(lambda: came.put((None, Stopped())), wait)
 
 
 def shut_down(connection: socket.socket) -> None:

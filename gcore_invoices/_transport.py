@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from typing import NoReturn
+from typing import Any, NoReturn
 from weakref import WeakSet
 
 import httpx
@@ -116,7 +116,7 @@ _log_filter = _LogFilter()
 
 def _mask_logs(credential: Credential) -> None:
     _log_filter.add(credential)
-    for name in ("connection", "http11", "proxy", "socks"):
+    for name in ("connection", "http11", "http2", "proxy", "socks"):
         logging.getLogger(f"httpcore.{name}").addFilter(_log_filter)
 
 
@@ -150,40 +150,37 @@ def origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port or _DEFAULT_PORTS.get(url.scheme)
 
 
-class KeyTransport(httpx.BaseTransport):
+class _Signing:
     """Signs requests to one origin on their way to another transport."""
 
-    def __init__(self, inner: httpx.BaseTransport, credential: Credential, base_url: httpx.URL) -> None:
+    def __init__(self, inner: Any, credential: Credential, base_url: httpx.URL) -> None:
         self.inner = inner
         self._credential = credential
         self._origin = origin(base_url)
         _mask_logs(credential)
 
+    def _signed(self, request: httpx.Request) -> httpx.Request:
+        return self._credential.sign(request) if origin(request.url) == self._origin else request
+
+
+class KeyTransport(_Signing, httpx.BaseTransport):
+    """Signs requests to one origin on their way to another transport."""
+
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request, signed if it goes to the key's origin."""
-        if origin(request.url) == self._origin:
-            request = self._credential.sign(request)
-        return self.inner.handle_request(request)
+        return self.inner.handle_request(self._signed(request))  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Close the transport below."""
         self.inner.close()
 
 
-class AsyncKeyTransport(httpx.AsyncBaseTransport):
+class AsyncKeyTransport(_Signing, httpx.AsyncBaseTransport):
     """The same for the async client."""
-
-    def __init__(self, inner: httpx.AsyncBaseTransport, credential: Credential, base_url: httpx.URL) -> None:
-        self.inner = inner
-        self._credential = credential
-        self._origin = origin(base_url)
-        _mask_logs(credential)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request, signed if it goes to the key's origin."""
-        if origin(request.url) == self._origin:
-            request = self._credential.sign(request)
-        return await self.inner.handle_async_request(request)
+        return await self.inner.handle_async_request(self._signed(request))  # type: ignore[no-any-return]
 
     async def aclose(self) -> None:
         """Close the transport below."""

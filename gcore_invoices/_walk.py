@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 from attrs import field, frozen
@@ -42,6 +42,10 @@ MAX_CONCURRENCY = 32
 
 # Requests that may bring nothing, before one brings something new again; a few more the longer the list.
 _PATIENCE = 16
+# Pages of rows it knows that a walk may pass on its way to where it was, for each that brought something new.
+_WAY = 4
+# So many more may have come in before the place of a walk that is resumed.
+_WAY_RESUMED = 1000
 
 _BY_ID = Order([SortKey.ID.asc()])
 _KNOWN = {*PaymentState, *MoveType}
@@ -158,6 +162,7 @@ class _Run:
         self._places: dict[int, int] = {}
         self._reached: int | None = None
         self._count_moved = False
+        self._resumed = limits.resume is not None
         if limits.resume is not None:
             self._places[limits.resume.last_id] = limits.resume.offset
         self._seen: Counter[str] = Counter()
@@ -175,7 +180,7 @@ class _Run:
         """One pass over the list in one order, until nothing new comes."""
         offset, origin, back = start, start, 0
         limit = length = self._limit
-        count = idle = 0
+        count = idle = way = 0
         looked = begun_anew = False
         while True:
             page = yield Fetch(order, offset, limit, self._ahead(offset, length, count))
@@ -183,7 +188,7 @@ class _Run:
             rows, count = page.invoices, page.count
             self._note(page)
             self._check_order(rows, order)
-            if idle > _PATIENCE + 2 * count.bit_length():
+            if idle > _PATIENCE + 2 * count.bit_length() or way > self._longest_way():
                 raise self._no_end(count)
             if not (seam.joins(rows, back=back, limit=limit) or (begun_anew and offset == 0)):
                 self._note_broken(seam)
@@ -202,7 +207,7 @@ class _Run:
             new = seam.new(rows, after_only=self._query.offset > 0)
             at_end = offset + len(rows) >= count
             if new:
-                idle, looked, self._reached = 0, False, new[-1].id
+                idle, way, looked, self._reached = 0, 0, False, new[-1].id
                 yield from self._deliver(page, new)
                 if self.full:
                     return
@@ -213,10 +218,15 @@ class _Run:
                 # (Else the walk is on its way through rows it knows, to where the last one has moved.)
                 idle += 1
                 looked = still and at_end and self._stops_where_reached(page)
+            else:
+                way += 1
             # That way is taken in large steps: the list may move faster than small pages can follow.
             limit = self._limit if new or at_end else MAX_PAGE_SIZE
             length = limit if at_end or len(rows) >= limit or not new else len(rows)
             offset += max(len(rows) - 1, 0)
+
+    def _longest_way(self) -> int:
+        return _WAY * (_PATIENCE + self._seen["pages"]) + (_WAY_RESUMED if self._resumed else 0)
 
     def _is_end(self, page: Page, *, still: bool, looked: bool, length: int) -> bool:
         """Whether a page without new rows shows that there are no more."""
@@ -356,33 +366,6 @@ def _fits(page: Page) -> bool:
 # -- seams: what proves that a page joins on to what was delivered
 
 
-class _Seam(Protocol):
-    """Knows what was delivered, and whether a page joins on to it."""
-
-    def joins(self, rows: Sequence[Invoice], *, back: int, limit: int) -> bool:
-        """Whether these rows prove that nothing lies between them and what was delivered.
-
-        Args:
-            rows: Cut from the list at an offset above 0.
-            back: How many rows the walk has stepped back for them.
-            limit: How many rows were asked for.
-        """
-
-    def new(self, rows: Sequence[Invoice], *, after_only: bool) -> list[Invoice]:
-        """The rows that have not been delivered, in order; they are from now on.
-
-        Args:
-            rows: A page that joins on.
-            after_only: Leave out rows that come before the last one delivered: an offset passed them over.
-        """
-
-    def last_id(self) -> int | None:
-        """The row delivered last."""
-
-    def moves_on(self, rows: Sequence[Invoice]) -> bool:
-        """Whether a page is certain to come nearer to that row than the page before did."""
-
-
 class _ById:
     """Ids never change and never repeat: the last one says all that was delivered."""
 
@@ -392,22 +375,33 @@ class _ById:
         self.last: int | None = None
 
     def joins(self, rows: Sequence[Invoice], *, back: int, limit: int) -> bool:  # noqa: ARG002
+        """Whether these rows prove that nothing lies between them and what was delivered.
+
+        Args:
+            rows: Cut from the list at an offset above 0.
+            back: How many rows the walk has stepped back for them.
+            limit: How many rows were asked for.
+        """
         return self.last is None or (bool(rows) and rows[0].id * self._sign <= self.last * self._sign)
 
     def new(self, rows: Sequence[Invoice], *, after_only: bool) -> list[Invoice]:  # noqa: ARG002
-        if self.last is None:
-            new = list(rows)
-        else:
-            passed = self.last * self._sign
-            new = [row for row in rows if row.id * self._sign > passed]
+        """The rows that have not been delivered, in order; they are from now on.
+
+        Args:
+            rows: A page that joins on.
+            after_only: Leave out rows that come before the last one delivered: an offset passed them over.
+        """
+        new = [row for row in rows if self.last is None or row.id * self._sign > self.last * self._sign]
         if new:
             self.last = new[-1].id
         return new
 
     def last_id(self) -> int | None:
+        """The row delivered last."""
         return self.last
 
     def moves_on(self, rows: Sequence[Invoice]) -> bool:
+        """Whether a page is certain to come nearer to that row than the page before did."""
         before, self._passed = self._passed, rows[-1].id * self._sign if rows else None
         return before is not None and self._passed is not None and self._passed > before
 
@@ -489,6 +483,9 @@ class _ByPlace(_BySet):
         # Behind the seam, an invoice that was delivered before has come here from elsewhere.
         self.in_doubt |= any(row.id in self.seen for row in rows[1:])
         return super().new(rows, after_only=after_only)
+
+
+_Seam: TypeAlias = _ById | _ByTime | _ByPlace
 
 
 def _seam(query: InvoiceQuery) -> _Seam:

@@ -8,6 +8,7 @@ would make more than the window's width on their way or held, however slow the r
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 from gcore_invoices._stop import Stop
@@ -105,7 +106,9 @@ class ThreadWindow:
         for stop in self._stops:
             stop.set()
         if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+            # An abandoned walk may be collected as garbage in one of its threads, which cannot join itself.
+            with suppress(RuntimeError):
+                self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _start(self, key: Key, limit: int) -> None:
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - only lists of several pages need it

@@ -6,7 +6,7 @@ import inspect
 import time
 from collections.abc import Awaitable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import httpx
 
@@ -15,10 +15,7 @@ from gcore_invoices._base import BaseClient
 from gcore_invoices._connect import Connection, closed_error
 from gcore_invoices._stop import Stop, Stopped, current
 from gcore_invoices._transport import AsyncKeyTransport, KeyTransport, check_token
-from gcore_invoices._walk import Limits
-from gcore_invoices.errors import UsageError
 from gcore_invoices.pagination import AsyncInvoicePager, InvoicePager
-from gcore_invoices.query import InvoiceQuery, QueryFields
 
 if TYPE_CHECKING:
     import os
@@ -26,15 +23,13 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from gcore_invoices._connect import Network
     from gcore_invoices._flow import Flow, RenewToken, Send, Step
-    from gcore_invoices.events import Checkpoint
     from gcore_invoices.models import Invoice
 
 T = TypeVar("T")
 
 
-class InvoicesClient(BaseClient[httpx.BaseTransport, str]):
+class InvoicesClient(BaseClient[httpx.BaseTransport, str, InvoicePager]):
     """Lists, reads and downloads ERP invoices. Safe to use from many threads.
 
     Args:
@@ -64,48 +59,10 @@ class InvoicesClient(BaseClient[httpx.BaseTransport, str]):
     time, and `APIResponseValidationError` for an answer that is not what the contract says.
     """
 
-    def _connect(self, network: Network, transport: httpx.BaseTransport | None) -> None:
-        if inspect.iscoroutinefunction(self._ask_for_token) or inspect.iscoroutinefunction(
-            getattr(self._ask_for_token, "__call__", None)  # noqa: B004 - an object that is called like one
-        ):
-            raise UsageError("bearer_token is an async function: use AsyncInvoicesClient, or a plain one.")
-        network.give_way_to(transport, httpx.BaseTransport)
-        settings = self._session.settings
-
-        def connect() -> KeyTransport:
-            from gcore_invoices._deadline import keep_deadlines  # noqa: PLC0415 - its docstring says why
-
-            inner = network.sync_transport(settings.base_url) if transport is None else transport
-            keep_deadlines(inner)
-            return KeyTransport(inner, settings.credential, settings.base_url)
-
-        # Transports, not httpx's clients: cookies, redirects and the environment are no business of a call.
-        self._connection = Connection(connect)
-
-    def list(
-        self,
-        query: InvoiceQuery | None = None,
-        /,
-        *,
-        max_items: int | None = None,
-        strict: bool = False,
-        resume: Checkpoint | str | None = None,
-        **fields: Unpack[QueryFields],
-    ) -> InvoicePager:
-        """Invoices that match, as a lazy, re-iterable list.
-
-        Args:
-            query: A prebuilt query,
-            max_items: Stop after so many invoices.
-            strict: Always make a second pass, by id, where the sort key can change; see docs/pagination.md.
-            resume: Go on after this place of an earlier walk over the same list, ordered by `id`.
-            **fields: or the fields of `InvoiceQuery`.
-
-        Raises:
-            UsageError: A field is unknown or its value is not what it takes, or the list cannot be resumed.
-        """
-        limits = Limits.of(max_items, strict, resume)
-        return InvoicePager(InvoiceQuery.of(query, fields), limits, self._session, self._run)
+    _connection: Connection[KeyTransport]
+    _kinds = (httpx.BaseTransport, httpx.HTTPTransport, KeyTransport)
+    _pager = InvoicePager
+    _awaits = False
 
     def get(self, invoice_id: int) -> Invoice:
         """One invoice by its id.
@@ -227,42 +184,22 @@ class InvoicesClient(BaseClient[httpx.BaseTransport, str]):
             lock.release()
 
 
-class AsyncInvoicesClient(BaseClient[httpx.AsyncBaseTransport, str | Awaitable[str]]):
+class AsyncInvoicesClient(BaseClient[httpx.AsyncBaseTransport, str | Awaitable[str], AsyncInvoicePager]):
     """`InvoicesClient` for asyncio; the same arguments and methods.
 
     `bearer_token` may also be an async function.
     """
 
-    def _connect(self, network: Network, transport: httpx.AsyncBaseTransport | None) -> None:
+    _connection: Connection[AsyncKeyTransport]
+    _kinds = (httpx.AsyncBaseTransport, httpx.AsyncHTTPTransport, AsyncKeyTransport)
+    _pager = AsyncInvoicePager
+    _awaits = True
+
+    def _begin(self) -> None:
         import asyncio  # noqa: PLC0415 - half of this library's import time, and only this client needs it
 
         self._asyncio = asyncio
         self._token_lock = asyncio.Lock()
-        network.give_way_to(transport, httpx.AsyncBaseTransport)
-        settings = self._session.settings
-
-        def connect() -> AsyncKeyTransport:
-            from gcore_invoices._deadline import close_when_cancelled  # noqa: PLC0415 - as above
-
-            inner = network.async_transport(settings.base_url) if transport is None else transport
-            close_when_cancelled(inner)
-            return AsyncKeyTransport(inner, settings.credential, settings.base_url)
-
-        self._connection = Connection(connect)
-
-    def list(
-        self,
-        query: InvoiceQuery | None = None,
-        /,
-        *,
-        max_items: int | None = None,
-        strict: bool = False,
-        resume: Checkpoint | str | None = None,
-        **fields: Unpack[QueryFields],
-    ) -> AsyncInvoicePager:
-        """As `InvoicesClient.list`, for `async for`."""
-        limits = Limits.of(max_items, strict, resume)
-        return AsyncInvoicePager(InvoiceQuery.of(query, fields), limits, self._session, self._run)
 
     async def get(self, invoice_id: int) -> Invoice:
         """As `InvoicesClient.get`."""

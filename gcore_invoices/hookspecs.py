@@ -137,7 +137,8 @@ def after_error(call: Call, attempt: Attempt, error: InvoicesError, elapsed: flo
 def decide_retry(call: Call, attempt: Attempt, error: InvoicesError) -> RetryDecision | None:
     """Decide whether a failed attempt is repeated.
 
-    When: after each attempt that failed, by status or without a usable answer. The first decision counts.
+    When: after each attempt that failed, by status or without a usable answer, save for a 401 that a new
+    login token may mend. The first decision counts.
     May: return `RetryDecision(delay=2.0)` to try again after so many seconds, `RetryDecision(delay=None)`
     to stop, or None for no opinion. Built-in retries are asked last. A delay beyond the call's deadline
     ends the call with the error at once.

@@ -52,10 +52,6 @@ class _Pager:
         last = self._page.invoices[self._index]
         return Checkpoint(self.query.fingerprint(), last.id, self._page.offset + self._index)
 
-    def _begin(self) -> _Running:
-        self._page = None
-        return _Running(self, self._limits, self._session)
-
     def _hand_out(self, page: Page) -> None:
         self._page, self._index = page, len(page.invoices) - 1
 
@@ -65,9 +61,6 @@ class _Pager:
             self.query, order, offset=offset, limit=limit, settings=self._session.settings
         )
         return call(operation, self._session, told=told)
-
-    def _one_more(self) -> _walk.Limits:
-        return evolve(self._limits, max_items=1)
 
     def _one_row(self) -> Flow[Page]:
         return self._ask((_walk.effective_order(self.query), self.query.offset), 1)
@@ -79,47 +72,53 @@ class _Pager:
 class _Running:
     """A walk under way: what both drivers do around its steps."""
 
-    def __init__(self, pager: _Pager, limits: _walk.Limits, session: Session) -> None:
+    def __init__(self, pager: _Pager) -> None:
         self._pager = pager
-        self._hooks = session.hooks
-        self._walk = _walk.walk(pager.query, limits)
+        self._hooks = pager._session.hooks  # noqa: SLF001 - the pager's other half
+        self._walk = _walk.walk(pager.query, pager._limits)  # noqa: SLF001
         self._named = Walk(token_hex(8), pager.query)
-        self._asked: list[Key] = []
+        self._asked = 0
+        self._report = WalkReport()
         self._error: PaginationError | None = None
         self._started = time.monotonic()
-        pager.report = WalkReport()
+        self._tell(WalkReport())
+        pager._page = None  # noqa: SLF001
 
     def step(self, answer: Page | None) -> _walk.Fetch | _walk.Deliver | None:
         """The walk's next step, or None at its end."""
         try:
             step = self._walk.send(answer)
         except StopIteration as end:
-            self._pager.report = end.value
+            self._tell(end.value)
             return None
         except PaginationError as error:
-            self._pager.report = error.report
+            self._tell(error.report)
             self._error, error.operation = error, "list"
             raise
         if isinstance(step, _walk.Deliver):
-            self._pager.report = step.report
+            self._tell(step.report)
             if self._hooks.page_received:
                 self._hooks.page_received(walk=self._named, page=step.page)
         return step
 
     def ask(self, key: Key, limit: int, width: Width) -> Flow[Page]:
         """The call for one page, whether or not it will be read."""
-        self._asked.append(key)
-        return self._pager._ask(key, limit, width.told)  # noqa: SLF001 - the pager's other half
+        self._asked += 1
+        return self._pager._ask(key, limit, width.told)  # noqa: SLF001
 
     def finish(self) -> None:
         """However it ended."""
-        self._pager.report = evolve(self._pager.report, requests=len(self._asked))
+        self._tell(evolve(self._report, requests=self._asked))
         if self._error:
-            self._error.report = self._pager.report
-            self._error.attempts = len(self._asked)
+            self._error.report = self._report
+            self._error.attempts = self._asked
             self._error.elapsed = time.monotonic() - self._started
         if self._hooks.walk_finished:
-            self._hooks.walk_finished(walk=self._named, report=self._pager.report)
+            self._hooks.walk_finished(walk=self._named, report=self._report)
+
+    def _tell(self, report: WalkReport) -> None:
+        # Kept apart from the pager's, which is that of the walk told of last: there may be several.
+        self._report = self._pager.report = report
 
 
 class InvoicePager(_Pager, Iterable[Invoice]):
@@ -143,8 +142,7 @@ class InvoicePager(_Pager, Iterable[Invoice]):
             yield page
 
     def _pages(self) -> Generator[Page, None, None]:
-        running = self._begin()
-
+        running = _Running(self)
         width = Width(self._session.concurrency)
 
         def fetch(key: Key, limit: int, stop: Stop | None) -> Page:
@@ -161,13 +159,18 @@ class InvoicePager(_Pager, Iterable[Invoice]):
                 else:
                     yield step.page
         finally:
-            window.close()
-            running.finish()
+            try:
+                window.close()
+            finally:
+                running.finish()
 
     def first(self) -> Invoice | None:
         """The first invoice, or none if nothing matches. One request; after `resume`, the next one."""
         if self._limits.resume is not None:
-            return next(iter(InvoicePager(self.query, self._one_more(), self._session, self._run)), None)
+            return next(
+                iter(InvoicePager(self.query, evolve(self._limits, max_items=1), self._session, self._run)),
+                None,
+            )
         page: Page = self._run(self._one_row())
         return next(iter(page.invoices), None)
 
@@ -195,8 +198,7 @@ class AsyncInvoicePager(_Pager, AsyncIterable[Invoice]):
                 yield page
 
     async def _pages(self) -> AsyncGenerator[Page, None]:
-        running = self._begin()
-
+        running = _Running(self)
         width = Width(self._session.concurrency)
 
         async def fetch(key: Key, limit: int) -> Page:
@@ -213,14 +215,17 @@ class AsyncInvoicePager(_Pager, AsyncIterable[Invoice]):
                 else:
                     yield step.page
         finally:
-            await window.close()
-            running.finish()
+            try:
+                await window.close()
+            finally:
+                running.finish()
 
     async def first(self) -> Invoice | None:
         """The first invoice, or none if nothing matches. One request; after `resume`, the next one."""
         if self._limits.resume is not None:
-            rest = AsyncInvoicePager(self.query, self._one_more(), self._session, self._run)
-            return await anext(aiter(rest), None)
+            rest = AsyncInvoicePager(self.query, evolve(self._limits, max_items=1), self._session, self._run)
+            async with aclosing(aiter(rest)) as invoices:
+                return await anext(invoices, None)
         page: Page = await self._run(self._one_row())
         return next(iter(page.invoices), None)
 

@@ -217,6 +217,8 @@ def _replaced(info: PluginInfo, first: PluginInfo, why: str) -> PluginInfo:
 def _names(disabled: Iterable[str]) -> frozenset[str]:
     if isinstance(disabled, str):
         raise UsageError(f"disabled_plugins takes names, such as [{disabled!r}], not one text.")
+    if not isinstance(disabled, Iterable):
+        raise UsageError(f"disabled_plugins takes names, such as ['logging'], not {disabled!r}.")
     given = tuple(disabled)
     for name in given:
         if not isinstance(name, str):

@@ -225,29 +225,82 @@ def test_a_login_sees_the_context_of_its_caller(connect):
     assert client.get(42).id == 42
 
 
-def test_a_name_with_several_addresses_has_one_limit_for_all(monkeypatch):
-    """Each address that does not answer takes from the same time."""
-    asked = []
-
-    class Network(httpcore.NetworkBackend):
-        def connect_tcp(self, host, port, timeout=None, local_address=None, socket_options=None):
-            asked.append((host, timeout))
-            time.sleep(0.15)
-            raise httpcore.ConnectTimeout
-
-    many = [(2, 1, 6, "", (f"192.0.2.{n}", 443)) for n in range(1, 9)]
+def addresses(monkeypatch, number):
+    """A name with so many addresses; `tried` are those connected to, with their limits."""
+    many = [(2, 1, 6, "", (f"127.0.0.{n}", 443)) for n in range(number, 0, -1)]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: many)
-    started = time.monotonic()
-    with pytest.raises(httpcore.ConnectTimeout):
-        _deadline._Backend(Network()).connect_tcp("many.example", 443, timeout=0.4)
-    assert time.monotonic() - started < 0.9
-    assert 1 < len(asked) < 4
-    assert asked[-1][1] < asked[0][1] - 0.1
+    connected, tried = _deadline._connected, []
+
+    def connect(stop, address, timeout, *rest):
+        tried.append((address[0], timeout))
+        if address[0] != "127.0.0.1":
+            raise TimeoutError("no answer")
+        return connected(stop, address, timeout, *rest)
+
+    monkeypatch.setattr(_deadline, "_connected", connect)
+    return tried
 
 
-def ended(client):
+def test_a_dead_address_leaves_time_for_the_others(serve, monkeypatch):
+    tried = addresses(monkeypatch, 4)
+    port = int(serve(says(GOOD)).url.rpartition(":")[2])
+    stream = _deadline._Backend().connect_tcp("many.example", port, timeout=8)
+    stream.close()
+    assert [address for address, _ in tried] == ["127.0.0.4", "127.0.0.3", "127.0.0.2", "127.0.0.1"]
+    shares = [limit for _, limit in tried]
+    assert shares == [pytest.approx(share, abs=0.5) for share in (2, 8 / 3, 4, 8)]
+
+
+def test_an_address_that_fails_is_said_once_all_have_failed(monkeypatch):
+    tried = addresses(monkeypatch, 3)
+    monkeypatch.setattr(socket.socket, "connect", refused)
+    with pytest.raises(httpcore.ConnectError, match="nobody there"):
+        _deadline._Backend().connect_tcp("many.example", 443, timeout=8)
+    assert len(tried) == 3
+
+
+def refused(*_):
+    raise ConnectionRefusedError("nobody there")
+
+
+def test_at_the_end_of_the_interpreter_a_name_is_looked_up_without_a_thread(monkeypatch):
+    """An `atexit` function may still ask: Python 3.12 starts no threads then."""
+    tried = addresses(monkeypatch, 1)
+    monkeypatch.setattr(socket.socket, "connect", refused)
+
+    def no_thread(self):
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    with pytest.raises(httpcore.ConnectError, match="nobody there"):
+        _deadline._Backend().connect_tcp("many.example", 443)
+    assert tried == [("127.0.0.1", None)]
+
+
+def test_the_wait_for_a_plugin_is_taken_from_the_time_for_a_connection(serve, monkeypatch):
+    monkeypatch.setattr("gcore_invoices._connect._LIMITS", httpx.Limits(max_connections=1))
+    server = serve(silent_after())
+
+    class Throttle:
+        @gi.hookimpl
+        def throttle(self, call):
+            return 0.4 if call.operation == "get" else None
+
+    with gi.InvoicesClient(api_key="1$a", base_url=server.url, plugins=[Throttle()]) as client:
+        occupies = threading.Thread(target=ended, args=(client,), kwargs={"call": "download_bytes"})
+        occupies.start()
+        server.wait_for(lambda server: server.requests)
+        started = time.monotonic()
+        with pytest.raises(gi.APITimeoutError):
+            client.with_options(timeouts=gi.Timeouts(deadline=0.6), retry=gi.RetryPolicy(attempts=1)).get(42)
+        assert time.monotonic() - started < 0.95
+        client.close()
+        occupies.join()
+
+
+def ended(client, call="get"):
     with pytest.raises(gi.UsageError, match="closed"):
-        client.get(1)
+        getattr(client, call)(1)
 
 
 def test_a_full_pool_has_its_own_limit(serve, monkeypatch):
@@ -335,17 +388,14 @@ def test_httpx_still_has_the_attributes_that_the_deadline_stands_on():
         assert callable(pool.create_connection)
     for transport in (httpx.HTTPTransport(), httpx.HTTPTransport(proxy="http://127.0.0.1:1")):
         assert isinstance(transport._pool._network_backend, httpcore.NetworkBackend)
-        _deadline.keep_deadlines(transport)
+        _deadline.adapt(transport)
         assert isinstance(transport._pool._network_backend, _deadline._Backend)
     for transport in (httpx.AsyncHTTPTransport(), httpx.AsyncHTTPTransport(proxy="http://127.0.0.1:1")):
         assert isinstance(transport._pool._network_backend, httpcore.AsyncNetworkBackend)
-        _deadline.close_when_cancelled(transport)
+        _deadline.adapt(transport)
         assert isinstance(transport._pool._network_backend, _deadline._AsyncBackend)
 
 
-@pytest.mark.parametrize("backend", [_deadline._Backend, _deadline._AsyncBackend])
-@pytest.mark.parametrize("stream", [_deadline._Stream, _deadline._AsyncStream])
-def test_the_backends_do_all_that_httpcore_asks_of_them(backend, stream):
-    for cls in (backend, stream):
-        base = cls.__mro__[1]
-        assert not [name for name in vars(base) if name[0] != "_" and name not in vars(cls)]
+def test_a_stream_does_all_that_httpcore_asks_of_it():
+    base = _deadline._Stream.__mro__[1]
+    assert not [name for name in vars(base) if name[0] != "_" and name not in vars(_deadline._Stream)]

@@ -320,6 +320,49 @@ def test_closing_ends_a_slow_look_up(monkeypatch):
             end.set()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="a listener that is full drops what comes on Linux")
+def test_closing_ends_a_connect_that_hangs():
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        with socket.create_connection(full.getsockname()):
+            client = gi.InvoicesClient(api_key=KEY, base_url=f"http://127.0.0.1:{full.getsockname()[1]}")
+            with ThreadPoolExecutor(1) as threads:
+                call = threads.submit(client.get, 42)
+                time.sleep(0.2)
+                assert not call.done()
+                started = time.monotonic()
+                client.close()
+                with pytest.raises(gi.UsageError, match="This client is closed"):
+                    call.result(5)
+                assert time.monotonic() - started < 0.5
+
+
+def test_what_was_stopped_begins_nothing():
+    begun = []
+    stop = _stop.Stop()
+    stop.set()
+    with pytest.raises(_stop.Stopped):
+        stop.aside(lambda: begun.append(1), "login", 5, TimeoutError())
+    with pytest.raises(_stop.Stopped):
+        stop.during(lambda: None, begun.append, 1)
+    assert begun == []
+
+
+def test_a_signal_handler_may_stop_the_call_that_it_interrupts():
+    """In the thread, and the very moment, in which the call holds its own lock."""
+    stop = _stop.Stop()
+    done = threading.Event()
+
+    def interrupted():
+        with stop._lock:
+            stop.set()
+        done.set()
+
+    threading.Thread(target=interrupted, daemon=True).start()
+    assert done.wait(5)
+
+
 def test_a_stop_ends_one_call_and_no_other(serve):
     """What a list uses to give up pages that it fetched ahead."""
     server = serve(silent_after(), says(GOOD))

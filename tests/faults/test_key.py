@@ -358,6 +358,13 @@ def test_a_client_that_cannot_be_made_shows_nothing(flavour, options):
     assert_nothing_shown(caught.value)
 
 
+def test_a_key_that_is_passed_without_its_name_is_not_shown(flavour):
+    """A TypeError of Python's own, about a positional argument."""
+    with pytest.raises(TypeError) as caught:
+        getattr(gi, "InvoicesClient" if flavour == "sync" else "AsyncInvoicesClient")(KEY)
+    assert_nothing_shown(caught.value)
+
+
 def test_another_origin_is_never_told(connect, serve, tmp_path):
     """Neither by a redirect, nor by a link in a page."""
     elsewhere = serve(says(GOOD))

@@ -157,6 +157,26 @@ def test_a_proxy_that_cannot_be_used_is_refused(make_client, monkeypatch, proxy,
         make_client(trust_env=False)
 
 
+@pytest.mark.parametrize(
+    "proxy", ["user:s3cret@127.0.0.1:1", "foo://user:s3cret@127.0.0.1:1", "http://user:s3cret@"]
+)
+def test_the_password_of_a_proxy_that_cannot_be_used_is_not_shown(make_client, monkeypatch, proxy):
+    def refused():
+        with pytest.raises(gi.UsageError) as caught:
+            make_client(**options)
+        error = caught.value
+        assert "proxy (or HTTPS_PROXY, ALL_PROXY) cannot be used" in str(error)
+        assert "s3cret" not in str(error)
+        assert error.__context__ is None
+
+    options = {"proxy": proxy}
+    refused()
+    if "://" in proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        options = {}
+        refused()
+
+
 def test_a_key_goes_through_no_foreign_proxy_without_tls(serve, make_client):
     server = serve(says(GOOD))
     with pytest.raises(gi.UsageError, match="without TLS: the proxy would read the key"):

@@ -253,6 +253,27 @@ CASES = {
         retry=NO_WAITS,
         attempts=2,
     ),
+    "a 429 that is cut short": Case(
+        hangs_up_after(head("429 Slow", content_length=99, retry_after=90) + b'{"detail": "no'),
+        gi.RateLimitError,
+        "answered 429",
+        retry=NO_WAITS,
+        has={"retry_after": 90.0},
+    ),
+    "a 503 that then stalls": Case(
+        silent_after(head("503 Wait", content_length=99, retry_after=90)),
+        gi.InternalServerError,
+        "answered 503",
+        retry=NO_WAITS,
+        timeouts=BRIEF,
+        has={"retry_after": 90.0},
+    ),
+    "a 403 in another encoding": Case(
+        says(whole(b"?", "403 No", content_encoding="br", x_request_id="r-9")),
+        gi.PermissionDeniedError,
+        "answered 403",
+        request_id="r-9",
+    ),
     "always 503": Case(
         says(whole(b"", "503 Wait")), gi.InternalServerError, "answered 503", 3, retry=NO_WAITS
     ),

@@ -6,9 +6,9 @@ import random
 
 import pytest
 from msgspec.structs import replace
-from support_walk import Shelf, drive
+from support_walk import Shelf, drive, invoice
 
-from gcore_invoices import InvoiceQuery, PaginationError, SortKey
+from gcore_invoices import InvoiceQuery, Page, PaginationError, SortKey
 from gcore_invoices._walk import Limits
 
 SIZES = [0, 1, 2, 99, 100, 101, 150, 199, 250, 298]
@@ -193,6 +193,36 @@ def test_two_lies_at_once_cost_no_invoice(lie, other, size):
     walked = told(both, shelf, [])
     assert walked.twice() == []
     assert walked.error or set(walked.ids) == set(shelf.rows)
+
+
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+@pytest.mark.parametrize("window", [1, 8])
+def test_a_list_that_begins_anew_at_its_end_and_counts_no_end_is_an_error(order, window):
+    shelf = listing(250)
+
+    def round_and_round(shelf, order, offset, limit, n):
+        rows = shelf.sorted(order)
+        shown = tuple(rows[offset % 249 :][:limit])
+        return Page(invoices=shown, count=10**9, offset=offset, has_next=True)
+
+    walked = told(round_and_round, shelf, order, window)
+    assert isinstance(walked.error, PaginationError)
+    assert walked.twice() == []
+    assert len(walked.asked) <= 300 * window
+
+
+def test_rows_without_end_below_the_last_one_are_an_error():
+    """By id each of these pages comes nearer to the row delivered last, and never to it."""
+    rows = [invoice(n) for n in range(10_000_000, 10_000_100)]
+
+    def ask(order, offset, limit):
+        shown = rows if offset == 0 else [invoice(n) for n in range(offset, offset + limit)]
+        return Page(invoices=tuple(shown), count=10**9, offset=offset, has_next=True)
+
+    walked = drive(InvoiceQuery(), ask)
+    assert "cannot be read to its end" in str(walked.error)
+    assert walked.ids == [row.id for row in rows]
+    assert len(walked.asked) < 200
 
 
 def test_an_order_that_is_ignored_is_said_with_a_remedy():

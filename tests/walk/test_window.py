@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -276,6 +277,46 @@ def test_each_page_is_fetched_in_the_context_of_its_reader():
     finally:
         trace.reset(token)
     assert set(seen) == {"a span"}
+
+
+def test_two_walks_of_one_pager_have_each_their_own_report():
+    told = []
+
+    class Watch:
+        @gi.hookimpl
+        def walk_finished(self, report):
+            told.append((report.complete, report.delivered))
+
+    with gi.InvoicesClient(api_key=KEY, transport=Gate(399), plugins=[Watch()]) as client:
+        pager = client.list()
+        early = iter(pager)
+        assert next(early).id == 1
+        assert len(list(pager)) == 399
+        early.close()
+    assert told == [(True, 399), (False, 100)]
+
+
+def test_a_walk_that_is_collected_in_one_of_its_own_threads_still_finishes(monkeypatch):
+    told = []
+
+    class Watch:
+        @gi.hookimpl
+        def walk_finished(self, report):
+            told.append(report.complete)
+
+    shut_down = ThreadPoolExecutor.shutdown
+
+    def from_within(pool, **options):
+        shut_down(pool, **options)
+        raise RuntimeError("cannot join current thread")
+
+    with gi.InvoicesClient(api_key=KEY, transport=Gate(399), plugins=[Watch()]) as client:
+        walk = iter(client.list())
+        for _ in range(150):
+            next(walk)
+        monkeypatch.setattr(ThreadPoolExecutor, "shutdown", from_within)
+        walk.close()
+    assert told == [False]
 
 
 def test_a_seam_that_fails_discards_what_was_fetched_ahead(make_client):
