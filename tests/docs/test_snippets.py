@@ -31,7 +31,8 @@ def sandbox():
 @pytest.fixture(autouse=True)
 def _logging_as_it_was():
     """A page may set up logging; the next test must not log through it."""
-    loggers = [logging.getLogger(), logging.getLogger("gcore_invoices")]
+    names = ["gcore_invoices", "gcore_invoices.calls", "gcore_invoices.walks", "gcore_invoices.plugins"]
+    loggers = [logging.getLogger(), *map(logging.getLogger, names)]
     before = [(logger, logger.level, list(logger.handlers)) for logger in loggers]
     yield
     for logger, level, handlers in before:
