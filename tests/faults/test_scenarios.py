@@ -360,7 +360,10 @@ def check(error, case, server):
     assert isinstance(error, case.gives), repr(error)
     assert len(str(error)) < 1200
     assert error.operation == ("get" if case.call == "get" else "download")
-    assert error.attempts == len(server.requests) == (case.attempts or error.attempts)
+    # Where the deadline ends the last of them, it may end it before the server has read it.
+    unread = error.attempts - len(server.requests) if not case.attempts else 0
+    assert unread in {0, 1}
+    assert error.attempts == len(server.requests) + unread == (case.attempts or error.attempts)
     assert 0 <= error.elapsed < case.timeouts.deadline + 0.5
     assert error.request_id == case.request_id
     for name, value in case.has.items():
