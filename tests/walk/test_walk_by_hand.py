@@ -203,7 +203,7 @@ STORIES = {
     ),
     "rows come behind the second pass": moving(
         query(order_by=SortKey.AMOUNT_TOTAL.asc()),
-        lambda it: {6: lambda: it.insert(11, amount_total=Decimal(-1))},
+        lambda it: {6: lambda: it.insert(*range(11, 19), amount_total=Decimal(-1))},
         strict=True,
     ),
     "by amount, from an offset": at_rest(query(order_by=SortKey.AMOUNT_TOTAL.asc(), offset=3)),
@@ -218,6 +218,10 @@ STORIES = {
         query(order_by=SortKey.AMOUNT_TOTAL.asc()),
         lambda it: {5: lambda: it.insert(16, 17, 18, 19, 20, amount_total=Decimal(0))},
         lambda: List(*range(1, 21)),
+    ),
+    "a row comes and goes, by amount": moving(
+        query(order_by=SortKey.AMOUNT_TOTAL.asc()),
+        lambda it: {2: lambda: it.insert(11), 4: lambda: it.delete(11)},
     ),
     # -- times that are equal, as the wire shows them
     "at one time, rows vanish behind": moving(
@@ -307,10 +311,32 @@ def test_values_that_are_unknown_are_named_once():
     assert end.value.value.unknown_values == named
 
 
-def test_thousands_of_rows_that_come_behind_are_passed_over_in_large_steps():
+def test_rows_that_come_behind_all_the_time_are_passed_over_in_large_steps():
     rows = List(*range(1, 11))
-    story = told(query(order_by=SortKey.ID.desc()), rows, {2: lambda: rows.insert(*range(11, 5511))})
-    assert story[-1] == "pages 2, requests 59, delivered 10, first_count 10, last_count 5510, complete True"
+    before = {2: lambda: rows.insert(*range(11, 5511))}
+    before |= {number: lambda at=number: rows.insert(6000 + at) for number in range(3, 70)}
+    story = told(query(order_by=SortKey.ID.desc()), rows, before)
+    assert "delivered 10," in story[-1]
+    assert story[-1].endswith("complete True")
+    assert len(story) < 70
+
+
+def test_no_more_is_asked_for_ahead_than_a_client_may_fetch_at_once():
+    rows = List(*range(1, 101))
+    walk = _walk.walk(query(2), Limits())
+    first = walk.send(None)
+    assert first.ahead == ()
+    walk.send(rows.page(first.order, first.offset, first.limit))
+    assert walk.send(None).ahead == tuple(range(2, 2 + _walk.MAX_CONCURRENCY - 1))
+
+
+def test_a_resumed_walk_that_fails_at_once_is_where_it_was():
+    place = gi.Checkpoint(query().fingerprint(), 4, 3)
+    walk = _walk.walk(query(), Limits(resume=place))
+    step = walk.send(None)
+    with pytest.raises(gi.PaginationError) as caught:
+        walk.send(ten().page(Order.parse("-id"), step.offset, step.limit))
+    assert caught.value.checkpoint == place
 
 
 @pytest.mark.parametrize("order", ["id", "-id"])
