@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import httpx
@@ -173,6 +174,38 @@ def test_hooks_are_told_how_long_an_attempt_took(clock):
         except gi.NotFoundError as error:
             assert "decode" not in functions(error)  # noqa: PT017 - one of two kinds of end
     assert told == [2, 2]
+
+
+def around(call):
+    return nullcontext()
+
+
+@pytest.mark.parametrize("plugins", [[], [hooks(call_context=around)]])
+def test_who_asks_is_told_of_each_attempt(clock, plugins):
+    told = []
+    configured = session(*plugins, attempts=2)
+    flow, _ = begin(configured, told=lambda error, began: told.append((type(error), began)))
+    clock.now += 1
+    flow.throw(httpx.ReadError("reset"))
+    clock.now += 1
+    step = flow.send(None)
+    assert isinstance(step.do, _flow.Send)
+    with pytest.raises(StopIteration):
+        flow.send(Answer(200, HEADERS, json.dumps(wire_invoice(42)).encode()))
+    assert told == [(gi.APIConnectionError, 1000), (type(None), 1002)]
+
+
+def test_a_wrapper_of_throttle_that_returns_something_else_is_said():
+    @gi.hookimpl(wrapper=True)
+    def throttle():
+        yield
+        return 5
+
+    with pytest.raises(gi.UsageError) as caught:
+        begin(session(SimpleNamespace(throttle=throttle), hooks(throttle=lambda: 1)))
+    assert str(caught.value) == (
+        "A wrapper of throttle returned 5; it takes the list of waits that it wraps."
+    )
 
 
 # -- what had come when it broke
