@@ -68,7 +68,7 @@ coverage: .venv/installed ## branch coverage of the core by the fast tests; fail
 	$(PY) -m coverage combine --quiet
 	$(PY) -m coverage report
 
-mutants: .venv-mutants/installed ## mutation tests of the core; MODULE=ordering for one; fails below 85 % (MINUTES)
+mutants: .venv-mutants/installed ## mutation tests of the core; MODULE=ordering for one; fails below 85 % (15 minutes)
 	.venv-mutants/bin/python -P tests/mutants/run.py $(MODULE)
 
 # pyenv shows only the versions that are named to it.
