@@ -36,7 +36,7 @@ def one_walk(seed, order, page_size, window, *, strict, moving):
     return shelf, query, drive(query, ask, limits=Limits(strict=strict), window=window)
 
 
-@settings(max_examples=max(2000, settings.default.max_examples), deadline=None)
+@settings(max_examples=max(1000, settings.default.max_examples), deadline=None)
 @given(seeds, orders, st.integers(1, 12), st.sampled_from([1, 1, 2, 4, 16]), st.booleans())
 def test_a_list_that_moves_is_delivered_whole_and_once(seed, order, page_size, window, strict):
     shelf, query, walked = one_walk(seed, order, page_size, window, strict=strict, moving=True)
@@ -48,7 +48,7 @@ def test_a_list_that_moves_is_delivered_whole_and_once(seed, order, page_size, w
         assert shelf.always <= set(walked.ids)
 
 
-@settings(max_examples=max(500, settings.default.max_examples), deadline=None)
+@settings(max_examples=max(250, settings.default.max_examples), deadline=None)
 @given(seeds, orders, st.integers(1, 12), st.sampled_from([1, 2, 4, 16]))
 def test_a_list_at_rest_is_delivered_in_order_with_few_requests(seed, order, page_size, window):
     shelf, query, walked = one_walk(seed, order, page_size, window, strict=False, moving=False)
