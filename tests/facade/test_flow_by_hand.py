@@ -492,3 +492,23 @@ def test_a_token_function_that_fails_is_cleaned():
         flow.throw(thrown)
     assert below.args == ("***",)
     assert below.__traceback__ is None
+
+
+@pytest.mark.parametrize(
+    ("status", "cls"),
+    [
+        (200, gi.APIConnectionError),
+        (299, gi.APIConnectionError),
+        (300, gi.UnexpectedRedirectError),
+        (404, gi.NotFoundError),
+        (503, gi.InternalServerError),
+    ],
+)
+def test_the_head_of_an_error_counts_though_its_body_breaks_off(status, cls):
+    flow, step = begin(session())
+    step.do.open(status, httpx.Headers({"x-request-id": "r-9"})).body.feed(b"so far " + KEY[:6].encode())
+    error = ends(flow, httpx.ReadError("reset"))
+    assert isinstance(error, cls)
+    assert error.request_id == "r-9"
+    if status >= 300:
+        assert (error.status_code, error.body) == (status, "so far ***")  # the key may begin at the cut
