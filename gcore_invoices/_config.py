@@ -22,9 +22,8 @@ SortParameter = Literal["ordering", "order_by"]
 one prefers `order_by`."""
 
 
-# poll() counts milliseconds in 31 bits.
-_MAX_SECONDS = 2_000_000
-_seconds = number(above=0, maximum=_MAX_SECONDS, optional=True)
+# At most what poll() can count, milliseconds in 31 bits.
+_seconds = number(above=0, maximum=2_000_000, optional=True)
 
 
 @frozen(kw_only=True)

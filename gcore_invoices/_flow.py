@@ -205,17 +205,15 @@ class _State(Generic[T]):
         return left is None or seconds < left
 
     def late(self) -> APITimeoutError:
-        limit = self.session.timeouts.deadline
-        return APITimeoutError(
-            f"{self.operation.name} did not finish within its deadline of {limit} seconds."
-        )
+        most = self.session.timeouts.deadline
+        return APITimeoutError(f"{self.operation.name} did not finish within its deadline of {most} seconds.")
 
     def error_status(self) -> Answer | None:
         """The answer so far, if its head told of an error: that counts, though its body came to nothing."""
         answer = self._reader.so_far() if self._reader else None
         return None if answer is None or 200 <= answer.status_code < 300 else evolve(answer, cut=True)
 
-    def failure(self, error: InvoicesError) -> _Failure:
+    def failure(self, error: InvoicesError) -> InvoicesError:
         """An attempt that got no whole answer: the error is told what had come of it."""
         credential = self.session.settings.credential
         if self._reader is not None:
@@ -226,18 +224,12 @@ class _State(Generic[T]):
                 error.content_type = _operations.content_type(answer, credential)
         error.args = tuple(credential.mask(str(value)) for value in error.args)
         clean(error, credential)
-        return _Failure(error)
+        return error
 
     def tell(self, error: InvoicesError) -> None:
         error.operation = self.operation.name
         error.attempts = self.attempts
         error.elapsed = time.monotonic() - self._started
-
-
-class _Failure(msgspec.Struct, frozen=True):
-    """What an attempt comes to when it comes to nothing."""
-
-    error: InvoicesError
 
 
 def call(
@@ -286,16 +278,16 @@ def _attempts(state: _State[T], told: Callable[[InvoicesError | None, float], No
         attempt = state.next_attempt()
         outcome = yield from _attempt(state, attempt)
         if told:
-            told(outcome.error if isinstance(outcome, _Failure) else None, began)
-        if not isinstance(outcome, _Failure):
+            told(outcome if isinstance(outcome, InvoicesError) else None, began)
+        if not isinstance(outcome, InvoicesError):
             return outcome
-        state.tell(outcome.error)
-        if isinstance(outcome.error, AuthenticationError) and credential.renewable and not state.renewed:
+        state.tell(outcome)
+        if isinstance(outcome, AuthenticationError) and credential.renewable and not state.renewed:
             # Once: a token that was made just now and is refused will not get better.
             state.renewed = True
             yield from _renew(state, generation)
         else:
-            yield from _wait_or_raise(state, attempt, outcome.error)
+            yield from _wait_or_raise(state, attempt, outcome)
 
 
 def _renew(state: _State[Any], generation: int) -> Flow[None]:
@@ -331,7 +323,7 @@ def _sleep(state: _State[Any], seconds: float) -> Flow[None]:
         raise state.late() from None
 
 
-def _attempt(state: _State[T], attempt: Attempt) -> Flow[T | _Failure]:
+def _attempt(state: _State[T], attempt: Attempt) -> Flow[T | InvoicesError]:
     """One request: ask, read the answer, tell the observers."""
     before_send = state.session.hooks.before_send
     request = state.operation.request(state.session.settings)
@@ -348,22 +340,22 @@ def _attempt(state: _State[T], attempt: Attempt) -> Flow[T | _Failure]:
     return outcome
 
 
-def _decoded(state: _State[T], answer: Answer | _Failure) -> T | _Failure:
-    if isinstance(answer, _Failure):
+def _decoded(state: _State[T], answer: Answer | InvoicesError) -> T | InvoicesError:
+    if isinstance(answer, InvoicesError):
         return answer
     credential = state.session.settings.credential
     try:
         return state.operation.decode(answer, credential)
     except InvoicesError as error:
         clean(error, credential)
-        return _Failure(error)
+        return error
 
 
 def _observe(
-    state: _State[Any], attempt: Attempt, answer: Answer | _Failure, outcome: object, elapsed: float
+    state: _State[Any], attempt: Attempt, answer: Answer | InvoicesError, outcome: object, elapsed: float
 ) -> None:
     """Tell the observers of a complete answer, whatever its status; or else of what went wrong."""
-    hooks, error = state.session.hooks, outcome.error if isinstance(outcome, _Failure) else None
+    hooks, error = state.session.hooks, outcome if isinstance(outcome, InvoicesError) else None
     if isinstance(answer, Answer) and (error is None or isinstance(error, APIStatusError)):
         if hooks.after_response:
             seen = _as_response(answer, state)
@@ -372,7 +364,7 @@ def _observe(
         hooks.after_error(call=state.call, attempt=attempt, error=error, elapsed=elapsed)
 
 
-def _intercepted(state: _State[Any], request: httpx.Request) -> Answer | _Failure | None:
+def _intercepted(state: _State[Any], request: httpx.Request) -> Answer | InvoicesError | None:
     """What a plugin answers in the network's place."""
     hooks = state.session.hooks
     if hooks.intercept is None:
@@ -382,7 +374,7 @@ def _intercepted(state: _State[Any], request: httpx.Request) -> Answer | _Failur
     except UsageError:
         raise
     except InvoicesError as error:
-        return _Failure(error)
+        return error
     if response is None:
         return None
     if not isinstance(response, Response) or not isinstance(response.body, bytes):
@@ -423,7 +415,7 @@ def _throttle(state: _State[Any], attempt: Attempt) -> Flow[None]:
         yield from _sleep(state, longest)
 
 
-def _sent(state: _State[Any], request: httpx.Request) -> Flow[Answer | _Failure]:
+def _sent(state: _State[Any], request: httpx.Request) -> Flow[Answer | InvoicesError]:
     """What the network answers."""
     if not state.allows(0):
         return state.failure(state.late())

@@ -126,7 +126,7 @@ class Operation(msgspec.Struct, Generic[T_co], frozen=True):
         try:
             if answer.status_code != HTTPStatus.OK:
                 raise _Unreadable(f"Expected status 200, got {answer.status_code}")
-            if self.accept == _JSON:
+            if self.accept == _JSON and not answer.body.isascii():
                 str(answer.body, "utf-8")  # the decoder does not look into what it skips
             return self.read(answer)
         except _UNREADABLE as error:

@@ -50,13 +50,8 @@ class Credential:
 
     def sign(self, request: httpx.Request) -> httpx.Request:
         """A copy of the request that carries the secret."""
-        signed = httpx.Request(
-            request.method,
-            request.url,
-            headers=request.headers,
-            stream=request.stream,
-            extensions=request.extensions,
-        )
+        rest: dict[str, Any] = {"stream": request.stream, "extensions": request.extensions}
+        signed = httpx.Request(request.method, request.url, headers=request.headers, **rest)
         signed.headers["Authorization"] = f"{self.scheme} {self._secret}"
         return signed
 

@@ -16,9 +16,12 @@ snapshot, and each proof speaks of the rows that match all the time. So pages ca
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Generator
 from itertools import chain, islice
+from operator import attrgetter, ge, le
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -271,7 +274,8 @@ class _Run:
         yield Deliver(msgspec.structs.replace(page, invoices=tuple(new), offset=begins), self.report())
 
     def _note(self, page: Page) -> None:
-        values = {value for row in page.invoices for value in (row.payment_state, row.move_type)}
+        rows = page.invoices
+        values = {*map(attrgetter("payment_state"), rows), *map(attrgetter("move_type"), rows)}
         if not values <= _KNOWN:
             self._unknown |= {f"{_FIELD[type(value)]}={value}" for value in values - _KNOWN}
         if self._first_count is None:
@@ -314,10 +318,10 @@ class _Run:
         if term.key is SortKey.NAME:
             return
         name = term.key.value
-        keys = [key for row in rows if (key := getattr(row, name)) is not None]
+        keys = [key for key in map(attrgetter(name), rows) if key is not None]
         if term.key is SortKey.ID and len(set(keys)) < len(keys):
             raise self.error("The API repeats an invoice within one page.")
-        if keys != sorted(keys, reverse=term.descending):
+        if not all(map(ge if term.descending else le, keys, keys[1:])):
             raise self.error(
                 f"The API does not sort by {term} as asked, so that invoices could be missed. "
                 'Try the other sort_parameter of the client, "order_by" or "ordering".'
@@ -391,7 +395,8 @@ class _ById:
             rows: A page that joins on.
             after_only: Leave out rows that come before the last one delivered: an offset passed them over.
         """
-        new = [row for row in rows if self.last is None or row.id * self._sign > self.last * self._sign]
+        last = -math.inf if self.last is None else self.last * self._sign
+        new = list(rows[bisect_right(rows, last, key=lambda row: row.id * self._sign) :])  # they are in order
         if new:
             self.last = new[-1].id
         return new

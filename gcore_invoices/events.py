@@ -24,7 +24,7 @@ def _read_only(given: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _headers(given: Any) -> httpx.Headers:
-    return httpx.Headers(given)
+    return given if isinstance(given, httpx.Headers) else httpx.Headers(given)
 
 
 @frozen(eq=False, kw_only=True)

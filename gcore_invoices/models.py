@@ -27,6 +27,9 @@ class _OpenEnum(StrEnum):
         member._name_ = member._value_ = value
         return member
 
+    # Enum's own hash is slow, and not that of the text that the member is equal to.
+    __hash__ = str.__hash__
+
     @property
     def is_known(self) -> bool:
         """Whether this version of the library knows the value."""

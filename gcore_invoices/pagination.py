@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Iterator
 from contextlib import aclosing
+from operator import length_hint
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from gcore_invoices.query import InvoiceQuery
 
 
+_NONE: Iterator[Invoice] = iter(())
+
+
 class _Pager:
     """What both pagers share: the query, what a page of it is, and what a walk has come to."""
 
@@ -39,7 +43,8 @@ class _Pager:
         self._session = session
         self._run = run
         self._page: Page | None = None
-        self._index = -1
+        self._rows = _NONE
+        """What is left of the page."""
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -47,13 +52,15 @@ class _Pager:
 
         None before the first invoice, and where the order is not by `id`: such a walk cannot be resumed.
         """
-        if self._page is None or not _walk.is_by_id(self.query):
+        page = self._page
+        if page is None or not _walk.is_by_id(self.query):
             return self._limits.resume
-        last = self._page.invoices[self._index]
-        return Checkpoint(self.query.fingerprint(), last.id, self._page.offset + self._index)
+        index = len(page.invoices) - length_hint(self._rows) - 1
+        return Checkpoint(self.query.fingerprint(), page.invoices[index].id, page.offset + index)
 
-    def _hand_out(self, page: Page) -> None:
-        self._page, self._index = page, len(page.invoices) - 1
+    def _hand_out(self, page: Page, rows: Iterator[Invoice] = _NONE) -> Iterator[Invoice]:
+        self._page, self._rows = page, rows
+        return rows
 
     def _ask(self, key: Key, limit: int, told: Callable[..., None] | None = None) -> Flow[Page]:
         order, offset = key
@@ -131,9 +138,7 @@ class InvoicePager(_Pager, Iterable[Invoice]):
 
     def __iter__(self) -> Generator[Invoice, None, None]:
         for page in self._pages():
-            self._page = page
-            for self._index, invoice in enumerate(page.invoices):
-                yield invoice
+            yield from self._hand_out(page, iter(page.invoices))
 
     def pages(self) -> Generator[Page, None, None]:
         """The pages, each with the rows that are new in it."""
@@ -186,8 +191,7 @@ class AsyncInvoicePager(_Pager, AsyncIterable[Invoice]):
     async def __aiter__(self) -> AsyncGenerator[Invoice, None]:
         async with aclosing(self._pages()) as pages:
             async for page in pages:
-                self._page = page
-                for self._index, invoice in enumerate(page.invoices):
+                for invoice in self._hand_out(page, iter(page.invoices)):
                     yield invoice
 
     async def pages(self) -> AsyncGenerator[Page, None]:

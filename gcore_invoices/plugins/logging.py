@@ -207,6 +207,8 @@ class Logging:
 
 
 def _log_call(call: Call, seen: _Seen, elapsed: float, error: BaseException | None) -> None:
+    if not _calls.isEnabledFor(logging.INFO):
+        return
     ended = outcome(error)
     name = type(error).__name__ if error else None
     _calls.info(

@@ -223,3 +223,9 @@ def test_an_answer_that_is_no_page_is_a_validation_error(make_client):
     client = make_client(Wire.of(raw(b'{"detail": "hm"}', content_type="application/json")))
     with pytest.raises(gi.APIResponseValidationError, match="missing required field `count`"):
         client.invoices()
+
+
+def test_an_enum_member_is_found_where_its_text_is():
+    assert gi.PaymentState.PAID == "paid"
+    assert gi.PaymentState.PAID in {"paid"}
+    assert {gi.MoveType("a_new_kind"): 1}["a_new_kind"] == 1
