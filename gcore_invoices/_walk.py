@@ -278,8 +278,7 @@ class _Run:
         values = {*map(attrgetter("payment_state"), rows), *map(attrgetter("move_type"), rows)}
         if not values <= _KNOWN:
             self._unknown |= {f"{_FIELD[type(value)]}={value}" for value in values - _KNOWN}
-        if self._first_count is None:
-            self._first_count = page.count
+        self._first_count = page.count if self._first_count is None else self._first_count
         self._last_count = page.count
         self._count_moved |= page.count != self._first_count
         self._seen["requests"] += 1
@@ -297,7 +296,8 @@ class _Run:
         the offset: whatever it is asked, its rows are never where they were.
         """
         rows, before = page.invoices, self._places
-        self._places = {row.id: page.offset + index for index, row in enumerate(rows)}
+        places = range(page.offset, page.offset + len(rows))
+        self._places = dict(zip(map(attrgetter("id"), rows), places, strict=True))
         known = seam.last_id() if seam.last_id() in self._places else None
         if known is None or known not in before:
             known = next((row.id for row in rows if row.id in before), None)

@@ -7,6 +7,7 @@ would make more than the window's width on their way or held, however slow the r
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     Key: TypeAlias = tuple[Order, int]
 
 _RUN_OF_FAILURES = 3
+TOO_FAST = 0.002
+"""Seconds; while pages come sooner than this, threads cost more time than they save."""
 
 
 class Width:
@@ -85,6 +88,7 @@ class ThreadWindow:
         self._pool: ThreadPoolExecutor | None = None
         self._held: dict[Key, tuple[Future[Page], Stop]] = {}
         self._stops: set[Stop] = set()
+        self._took = math.inf
 
     def get(self, step: Fetch) -> Page:
         """The page asked for; the pages after it are started."""
@@ -92,8 +96,11 @@ class ThreadWindow:
         for key in self._held.keys() - plan:
             self._discard(key)
         missing = self._width.missing(plan, self._held)
-        if missing == plan[:1] and not self._held:
-            return self._fetch(plan[0], step.limit, None)  # nothing to overlap with: no thread
+        if not self._held and (missing == plan[:1] or self._took < TOO_FAST):
+            started = time.monotonic()
+            page = self._fetch(plan[0], step.limit, None)  # no thread: it would not help
+            self._took = time.monotonic() - started
+            return page
         for key in missing:
             self._start(key, step.limit)
         page = self._held[plan[0]][0].result()

@@ -151,9 +151,7 @@ class InvoicesClient(BaseClient[httpx.BaseTransport, str, InvoicePager]):
         except Exception as error:
             if not stop.is_set():
                 raise
-            if self._connection.closed:
-                raise closed_error() from error
-            raise Stopped from error
+            raise (closed_error() if self._connection.closed else Stopped()) from error
 
     def _send(self, send: Send, stop: Stop) -> _operations.Answer:
         response = self._connection.transport.handle_request(send.request)

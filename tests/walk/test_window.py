@@ -17,6 +17,7 @@ import pytest
 from support import KEY, Client, answer, page, wire_invoice
 
 import gcore_invoices as gi
+from gcore_invoices import _window
 from gcore_invoices._walk import Fetch, effective_order
 from gcore_invoices._window import ThreadWindow, Width
 
@@ -317,6 +318,22 @@ def test_a_walk_that_is_collected_in_one_of_its_own_threads_still_finishes(monke
         monkeypatch.setattr(ThreadPoolExecutor, "shutdown", from_within)
         walk.close()
     assert told == [False]
+
+
+def test_no_thread_is_made_while_pages_come_sooner_than_threads_could_help(monkeypatch):
+    monkeypatch.setattr(_window, "TOO_FAST", 60)
+    seen = set()
+
+    def respond(gate, offset, limit):
+        seen.add(threading.current_thread())
+        return gate.page(offset, limit)
+
+    with gi.InvoicesClient(api_key=KEY, transport=Gate(500, respond=respond), concurrency=4) as client:
+        assert len(list(client.list())) == 500
+        assert seen == {threading.current_thread()}
+        monkeypatch.setattr(_window, "TOO_FAST", 0)
+        assert len(list(client.list())) == 500
+        assert len(seen) > 1
 
 
 def test_a_seam_that_fails_discards_what_was_fetched_ahead(make_client):
