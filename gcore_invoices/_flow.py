@@ -210,7 +210,7 @@ class _State(Generic[T]):
 
     def error_status(self) -> Answer | None:
         """The answer so far, if its head told of an error: that counts, though its body came to nothing."""
-        answer = self._reader.so_far() if self._reader else None
+        answer = self._reader.so_far() if self._reader and self.allows(0) else None
         return None if answer is None or 200 <= answer.status_code < 300 else evolve(answer, cut=True)
 
     def failure(self, error: InvoicesError) -> InvoicesError:
