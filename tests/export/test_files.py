@@ -521,6 +521,7 @@ def test_a_reader_that_has_gone_ends_the_stream():
         stream(rows(1000), file, Jsonl())
 
 
+@pytest.mark.slow
 @every_format
 def test_memory_does_not_grow_with_the_list(exporter, tmp_path):
     one = invoice(1)

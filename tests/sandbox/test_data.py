@@ -177,6 +177,7 @@ def test_a_page_of_a_million_costs_its_own_rows(query):
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_an_index_is_kept_in_four_bytes_a_row(monkeypatch):
     monkeypatch.setattr("gcore_invoices.sandbox.store.RUN", 2048)
     count = 20_000

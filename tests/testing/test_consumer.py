@@ -42,6 +42,7 @@ def test_it_stands_on_public_names_alone(path):
             assert names <= set(__import__("gcore_invoices").__all__)
 
 
+@pytest.mark.slow
 def test_its_tests_pass_here(tmp_path):
     copy = shutil.copytree(CONSUMER, tmp_path / "consumer", ignore=shutil.ignore_patterns("__pycache__"))
     said = run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=copy)
