@@ -141,7 +141,7 @@ class BaseClient(Generic[TransportT, TokenT, PagerT]):
         Raises:
             UsageError: A field is unknown or its value is not what it takes, or the list cannot be resumed.
         """
-        limits = Limits.of(max_items, strict, resume)
+        limits = Limits(max_items=max_items, strict=strict, resume=resume)
         return self._pager(InvoiceQuery.of(query, fields), limits, self._session, self._run)
 
     @property

@@ -179,6 +179,8 @@ class _State(Generic[T]):
         self.call = operation.describe(session.settings, session.retry)
         self.attempts = 0
         self.renewed = False
+        self.failed: InvoicesError | None = None
+        """What the attempt before failed with."""
         self._reader: Reader | None = None
         self._started = time.monotonic() if began is None else began
         limit = session.timeouts.deadline
@@ -259,7 +261,10 @@ def call(
     state = _State(operation, session, document, began)
     try:
         with session.hooks.around(state.call):
-            return (yield from _attempts(state, told))
+            try:
+                return (yield from _attempts(state, told))
+            except DeadlinePassed:
+                raise state.late() from None
     except InvoicesError as error:
         state.tell(error)
         for chained in (error.__cause__, error.__context__):
@@ -282,6 +287,7 @@ def _attempts(state: _State[T], told: Callable[[InvoicesError | None, float], No
         if not isinstance(outcome, InvoicesError):
             return outcome
         state.tell(outcome)
+        state.failed = outcome
         if isinstance(outcome, AuthenticationError) and credential.renewable and not state.renewed:
             # Once: a token that was made just now and is refused will not get better.
             state.renewed = True
@@ -293,8 +299,6 @@ def _attempts(state: _State[T], told: Callable[[InvoicesError | None, float], No
 def _renew(state: _State[Any], generation: int) -> Flow[None]:
     try:
         yield Step(RenewToken(generation), state.deadline)
-    except DeadlinePassed:
-        raise state.late() from None
     except UsageError as error:
         clean(error, state.session.settings.credential)  # its frames hold what was no token
         raise
@@ -313,14 +317,7 @@ def _wait_or_raise(state: _State[Any], attempt: Attempt, error: InvoicesError) -
     if hooks.retry_scheduled:
         hooks.retry_scheduled(call=call_, attempt=attempt, error=error, delay=decision.delay)
     if decision.delay:
-        yield from _sleep(state, decision.delay)
-
-
-def _sleep(state: _State[Any], seconds: float) -> Flow[None]:
-    try:
-        yield Step(Sleep(seconds), state.deadline)
-    except DeadlinePassed:
-        raise state.late() from None
+        yield Step(Sleep(decision.delay), state.deadline)
 
 
 def _attempt(state: _State[T], attempt: Attempt) -> Flow[T | InvoicesError]:
@@ -407,12 +404,13 @@ def _throttle(state: _State[Any], attempt: Attempt) -> Flow[None]:
     longest = max(waits, default=0)
     if not state.allows(longest):
         state.attempts -= 1  # it is not sent
+        before = f" The attempt before failed: {state.failed}" if state.failed else ""
         raise APITimeoutError(
             f"{state.operation.name} was not sent: a plugin's throttle asks for a wait of {longest} seconds, "
-            f"and the call's deadline of {state.session.timeouts.deadline} seconds comes first."
-        )
+            f"and the call's deadline of {state.session.timeouts.deadline} seconds comes first.{before}"
+        ) from state.failed
     if longest:
-        yield from _sleep(state, longest)
+        yield Step(Sleep(longest), state.deadline)
 
 
 def _sent(state: _State[Any], request: httpx.Request) -> Flow[Answer | InvoicesError]:
@@ -467,8 +465,8 @@ def _connection_error(cause: Exception, state: _State[Any]) -> APIConnectionErro
     refused = next((each for each in _chain(cause) if isinstance(each, ssl.SSLCertVerificationError)), None)
     if refused is not None:
         error = APIConnectionError(
-            f"The certificate of {where} is not trusted: {refused.verify_message}. If it is meant to be so, "
-            "pass the certificate of whoever signed it as ca_bundle=."
+            f"The certificate of {where}, or of a proxy before it, is not trusted: {refused.verify_message}. "
+            "If it is meant to be so, pass the certificate of whoever signed it as ca_bundle=."
         )
         error.permanent = True
         return error

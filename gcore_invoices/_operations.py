@@ -170,10 +170,8 @@ def get(invoice_id: int) -> Operation[Invoice]:
 
     asked = get_erp_invoice._get_kwargs(check_id(invoice_id))  # noqa: SLF001
 
-    def read(answer: Answer) -> Invoice:
-        return decode_invoice(answer.body)
-
-    return Operation("get", _JSON, _template(asked, invoice_id), asked, read)
+    template = _template(asked, invoice_id)
+    return Operation("get", _JSON, template, asked, lambda answer: decode_invoice(answer.body))
 
 
 def download(invoice_id: int) -> Operation[None]:

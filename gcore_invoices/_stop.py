@@ -1,6 +1,7 @@
 """What ends a sync call before its time: its deadline, and a stop from another thread.
 
-(The async client needs neither: asyncio ends whatever is awaited.)
+(The async client needs neither: asyncio ends whatever is awaited. Only for a login function, which cannot be
+ended, it borrows the thread that is left to itself.)
 """
 
 from __future__ import annotations
@@ -99,17 +100,10 @@ class Stop:
             Stopped: It was set before or meanwhile.
         """
         came: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
-        context = copy_context()
-
-        def work() -> None:
-            try:
-                came.put((context.run(do), None))
-            except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-                came.put((None, error))
 
         def wait() -> T:
             try:
-                threading.Thread(target=work, name=name, daemon=True).start()
+                leave_to_itself(do, name, lambda *done: came.put(done))
             except RuntimeError:  # the interpreter is on its way out
                 return do()
             try:
@@ -121,6 +115,29 @@ class Stop:
             return done  # type: ignore[no-any-return]
 
         return self.during(lambda: came.put((None, Stopped())), wait)
+
+
+def leave_to_itself(
+    do: Callable[[], object], name: str, tell: Callable[[Any, BaseException | None], object]
+) -> None:
+    """Do something in a thread that nobody waits for, not even the interpreter at its end.
+
+    Args:
+        do: What to do, in the caller's context.
+        name: The thread's.
+        tell: Is told there what came of it: a result, or an error.
+    """
+    context = copy_context()
+
+    def work() -> None:
+        try:
+            done = context.run(do)
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            tell(None, error)
+        else:
+            tell(done, None)
+
+    threading.Thread(target=work, name=name, daemon=True).start()
 
 
 def shut_down(connection: socket.socket) -> None:

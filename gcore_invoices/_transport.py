@@ -95,6 +95,8 @@ class _LogFilter(logging.Filter):
     def add(self, credential: Credential) -> None:
         with self._guard:
             self._credentials.add(credential)
+        for name in ("connection", "http11", "http2", "proxy", "socks"):
+            logging.getLogger(f"httpcore.{name}").addFilter(self)
 
     def filter(self, record: logging.LogRecord) -> bool:
         text = record.getMessage()
@@ -107,12 +109,6 @@ class _LogFilter(logging.Filter):
 
 
 _log_filter = _LogFilter()
-
-
-def _mask_logs(credential: Credential) -> None:
-    _log_filter.add(credential)
-    for name in ("connection", "http11", "http2", "proxy", "socks"):
-        logging.getLogger(f"httpcore.{name}").addFilter(_log_filter)
 
 
 def check_token(token: object, name: str) -> str:
@@ -152,7 +148,7 @@ class _Signing:
         self.inner = inner
         self._credential = credential
         self._origin = origin(base_url)
-        _mask_logs(credential)
+        _log_filter.add(credential)
 
     def _signed(self, request: httpx.Request) -> httpx.Request:
         return self._credential.sign(request) if origin(request.url) == self._origin else request

@@ -78,6 +78,10 @@ class Deliver(msgspec.Struct, frozen=True):
 Walk: TypeAlias = Generator[Fetch | Deliver, "Page | None", WalkReport]
 
 
+def _place(resume: Checkpoint | str | None) -> Checkpoint | None:
+    return resume if resume is None or isinstance(resume, Checkpoint) else Checkpoint.parse(resume)
+
+
 @frozen(kw_only=True)
 class Limits:
     """What a walk is to do besides its query.
@@ -85,22 +89,15 @@ class Limits:
     Attributes:
         max_items: Stop after so many invoices.
         strict: Always make the second pass, by id, after a walk by keys that may change.
-        resume: Go on after the place of an earlier walk.
+        resume: Go on after the place of an earlier walk, a checkpoint or its text.
+
+    Raises:
+        UsageError: `max_items` is no positive integer, or the text is no checkpoint.
     """
 
     max_items: int | None = field(default=None, validator=number(1, whole=True, optional=True))
     strict: bool = False
-    resume: Checkpoint | None = None
-
-    @classmethod
-    def of(cls, max_items: int | None, strict: bool, resume: Checkpoint | str | None) -> Limits:  # noqa: FBT001
-        """As a caller gives them: the checkpoint may be its text.
-
-        Raises:
-            UsageError: `max_items` is no positive integer, or the text is no checkpoint.
-        """
-        place = resume if resume is None or isinstance(resume, Checkpoint) else Checkpoint.parse(resume)
-        return cls(max_items=max_items, strict=strict, resume=place)
+    resume: Checkpoint | None = field(default=None, converter=_place)
 
 
 def effective_order(query: InvoiceQuery) -> Order:

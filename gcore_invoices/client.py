@@ -13,7 +13,7 @@ import httpx
 from gcore_invoices import _flow, _operations
 from gcore_invoices._base import BaseClient
 from gcore_invoices._connect import Connection, closed_error
-from gcore_invoices._stop import Stop, Stopped, current
+from gcore_invoices._stop import Stop, Stopped, current, leave_to_itself
 from gcore_invoices._transport import AsyncKeyTransport, KeyTransport, check_token
 from gcore_invoices.pagination import AsyncInvoicePager, InvoicePager
 
@@ -283,6 +283,25 @@ class AsyncInvoicesClient(BaseClient[httpx.AsyncBaseTransport, str | Awaitable[s
             running.exception()  # seen, and of no interest any more
             raise
 
+    async def _aside(self, do: Callable[[], T]) -> T:
+        """Do what nothing can end; asyncio's own threads would be waited for at the end of the loop."""
+        loop = self._asyncio.get_running_loop()
+        came = loop.create_future()
+
+        def settle(*done: Any) -> None:
+            if not came.cancelled():
+                came.set_result(done)
+
+        def tell(*done: Any) -> None:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(settle, *done)
+
+        leave_to_itself(do, "bearer_token", tell)
+        done, error = await came
+        if error is not None:
+            raise error
+        return done  # type: ignore[no-any-return]
+
     async def _send(self, send: Send) -> _operations.Answer:
         try:
             response = await self._connection.transport.handle_async_request(send.request)
@@ -306,7 +325,7 @@ class AsyncInvoicesClient(BaseClient[httpx.AsyncBaseTransport, str | Awaitable[s
             # Of several calls that were refused the first asks; the others find it done.
             ask = self._ask_for_token
             if credential.generation == renew.generation and ask:
-                token = ask() if inspect.iscoroutinefunction(ask) else await self._asyncio.to_thread(ask)
+                token = ask() if inspect.iscoroutinefunction(ask) else await self._aside(ask)
                 if inspect.isawaitable(token):
                     token = await token
                 credential.renew(check_token(token, "What bearer_token() returned"))

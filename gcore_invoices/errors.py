@@ -19,6 +19,7 @@ InvoicesError
 
 from __future__ import annotations
 
+import copyreg
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -51,13 +52,8 @@ class InvoicesError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions are rebuilt from their arguments alone, which keyword-only details are not part of.
-        return _restore, (type(self), self.args, dict(self.__dict__))
-
-
-def _restore(cls: type[InvoicesError], args: tuple[Any, ...], state: dict[str, Any]) -> InvoicesError:
-    error = cls.__new__(cls, *args)
-    error.__dict__.update(state)
-    return error
+        rebuild = copyreg.__newobj__  # type: ignore[attr-defined] # what pickle itself uses
+        return rebuild, (type(self), *self.args), dict(self.__dict__)
 
 
 class UsageError(InvoicesError, ValueError):
@@ -93,12 +89,6 @@ class APIStatusError(InvoicesError):
         retry_after: Seconds that the API asked to wait, if it did in a form that is understood.
     """
 
-    status_code: int
-    detail: str
-    fields: Mapping[str, tuple[str, ...]]
-    body: str
-    retry_after: float | None
-
     def __init__(
         self,
         message: str,
@@ -111,13 +101,13 @@ class APIStatusError(InvoicesError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
-        self.retry_after = retry_after
-        self.status_code = status_code
+        self.status_code: int = status_code
         self.request_id = request_id
-        self.detail = detail
-        self.fields = dict(fields)
-        self.body = body
+        self.detail: str = detail
+        self.fields: Mapping[str, tuple[str, ...]] = dict(fields)
+        self.body: str = body
         self.excerpt = body[:EXCERPT]
+        self.retry_after: float | None = retry_after
 
 
 class BadRequestError(APIStatusError):
@@ -157,10 +147,6 @@ class APIResponseValidationError(InvoicesError):
         undecodable: Whether it is no JSON, or no whole PDF, at all; a repeated request may bring one.
     """
 
-    path: str | None
-    content_type: str | None
-    undecodable: bool
-
     def __init__(
         self,
         message: str,
@@ -172,11 +158,11 @@ class APIResponseValidationError(InvoicesError):
         request_id: str | None = None,
     ) -> None:
         super().__init__(message)
-        self.undecodable = undecodable
-        self.request_id = request_id
-        self.path = path
-        self.content_type = content_type
+        self.path: str | None = path
+        self.content_type: str | None = content_type
         self.excerpt = excerpt
+        self.undecodable: bool = undecodable
+        self.request_id = request_id
 
 
 class PaginationError(InvoicesError):
@@ -187,13 +173,10 @@ class PaginationError(InvoicesError):
         checkpoint: From where to go on, if the list is ordered by `id` and something was delivered.
     """
 
-    report: WalkReport
-    checkpoint: Checkpoint | None
-
     def __init__(self, message: str, *, report: WalkReport, checkpoint: Checkpoint | None = None) -> None:
         super().__init__(message)
-        self.report = report
-        self.checkpoint = checkpoint
+        self.report: WalkReport = report
+        self.checkpoint: Checkpoint | None = checkpoint
 
 
 _BY_STATUS: dict[int, type[APIStatusError]] = {

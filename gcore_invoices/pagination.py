@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, 
 from contextlib import aclosing
 from operator import length_hint
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from attrs import evolve
 
@@ -69,6 +69,10 @@ class _Pager:
         )
         return call(operation, self._session, told=told)
 
+    def _next_one(self) -> Self:
+        """The first row of a resumed walk: it needs a seam, and so a walk."""
+        return type(self)(self.query, evolve(self._limits, max_items=1), self._session, self._run)
+
     def _one_row(self) -> Flow[Page]:
         return self._ask((_walk.effective_order(self.query), self.query.offset), 1)
 
@@ -85,7 +89,6 @@ class _Running:
         self._walk = _walk.walk(pager.query, pager._limits)  # noqa: SLF001
         self._named = Walk(token_hex(8), pager.query)
         self._asked = 0
-        self._report = WalkReport()
         self._error: PaginationError | None = None
         self._started = time.monotonic()
         self._tell(WalkReport())
@@ -172,10 +175,7 @@ class InvoicePager(_Pager, Iterable[Invoice]):
     def first(self) -> Invoice | None:
         """The first invoice, or none if nothing matches. One request; after `resume`, the next one."""
         if self._limits.resume is not None:
-            return next(
-                iter(InvoicePager(self.query, evolve(self._limits, max_items=1), self._session, self._run)),
-                None,
-            )
+            return next(iter(self._next_one()), None)
         page: Page = self._run(self._one_row())
         return next(iter(page.invoices), None)
 
@@ -227,8 +227,7 @@ class AsyncInvoicePager(_Pager, AsyncIterable[Invoice]):
     async def first(self) -> Invoice | None:
         """The first invoice, or none if nothing matches. One request; after `resume`, the next one."""
         if self._limits.resume is not None:
-            rest = AsyncInvoicePager(self.query, evolve(self._limits, max_items=1), self._session, self._run)
-            async with aclosing(aiter(rest)) as invoices:
+            async with aclosing(aiter(self._next_one())) as invoices:
                 return await anext(invoices, None)
         page: Page = await self._run(self._one_row())
         return next(iter(page.invoices), None)

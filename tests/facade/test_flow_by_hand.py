@@ -208,6 +208,22 @@ def test_a_wrapper_of_throttle_that_returns_something_else_is_said():
     )
 
 
+def test_a_throttle_beyond_the_deadline_tells_of_the_attempt_before_it(clock):
+    waits = iter([None, 60])
+    flow, _ = begin(session(hooks(throttle=lambda: next(waits)), deadline=50, attempts=2))
+    step = flow.send(Answer(503, HEADERS, b'{"detail": "busy"}'))
+    assert step.do == _flow.Sleep(1.0)
+    with pytest.raises(gi.APITimeoutError) as caught:
+        flow.send(None)
+    assert str(caught.value) == (
+        "get was not sent: a plugin's throttle asks for a wait of 60 seconds, and the call's deadline of "
+        "50 seconds comes first. The attempt before failed: The API answered 503 Service Unavailable: busy. "
+        "This is the API's side; try again later."
+    )
+    assert isinstance(caught.value.__cause__, gi.InternalServerError)
+    assert caught.value.attempts == 1
+
+
 # -- what had come when it broke
 
 
@@ -321,7 +337,8 @@ def test_a_certificate_that_is_refused_is_found_below_what_came_of_it(depth):
     middle.__context__ = refused_certificate()
     error = ends(flow, outer)
     assert str(error) == (
-        "The certificate of https://api.gcore.com is not trusted: self-signed certificate. "
+        "The certificate of https://api.gcore.com, or of a proxy before it, is not trusted: "
+        "self-signed certificate. "
         "If it is meant to be so, pass the certificate of whoever signed it as ca_bundle=."
     )
     assert error.permanent is True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
@@ -210,6 +211,24 @@ def test_a_login_that_hangs_ends_at_the_deadline(connect, first):
     finally:
         end.set()
     assert len(server.requests) == (not first)
+
+
+def test_a_login_that_hangs_does_not_keep_asyncio_from_ending():
+    """The threads of asyncio are waited for at the end of its loop; that of a login is not."""
+    end = threading.Event()
+
+    async def main():
+        limits = gi.Timeouts(deadline=0.2)
+        async with gi.AsyncInvoicesClient(bearer_token=lambda: end.wait(20), timeouts=limits) as client:
+            await client.get(42)
+
+    started = time.monotonic()
+    try:
+        with pytest.raises(gi.APITimeoutError, match=r"^get did not finish within its deadline of 0\.2 sec"):
+            asyncio.run(main())
+        assert time.monotonic() - started < 5
+    finally:
+        end.set()
 
 
 def test_what_a_login_raises_reaches_the_caller(connect):
