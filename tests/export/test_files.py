@@ -362,7 +362,8 @@ def test_a_pagers_checkpoint_is_a_place(size, tmp_path):
             return support.answer({"detail": "no"}, status=403)
         return every.handle_request(request)
 
-    with InvoicesClient(api_key=support.KEY, transport=support.Wire(answer)) as client:
+    # One page after the other: fetched ahead, an early page could be the one that fails.
+    with InvoicesClient(api_key=support.KEY, transport=support.Wire(answer), concurrency=1) as client:
         pager = client.list(page_size=size)
         with pytest.raises(PermissionDeniedError):
             export(pager, tmp_path / "a.jsonl", Jsonl(), place=lambda: pager.checkpoint)
