@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-# A shell starts what runs in its background with Ctrl-C ignored, and so would every process of a test.
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    and threading.current_thread() is threading.main_thread()
-):
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell starts what runs in its background with Ctrl-C ignored, nohup ignores the end of a terminal, and so
+# would every process of a test.
+if threading.current_thread() is threading.main_thread():
+    for name, usual in {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL}.items():
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
+
 
 # What answers from memory is always too fast for a window; its tests are to see one.
 _window.TOO_FAST = 0.0
