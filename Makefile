@@ -59,7 +59,8 @@ bench-export: .venv/installed ## the part of `make bench` that measures the expo
 	$(PY) benchmarks/export.py
 
 cassettes: .venv/installed ## record cassettes/ afresh from the sandbox; LIVE=1 with GCORE_API_KEY: from the live API
-	$(if $(LIVE),@test -n "$$GCORE_API_KEY" || { echo 'Set GCORE_API_KEY.' >&2; exit 2; },rm -rf cassettes/*/)
+	@case "$(LIVE)" in ''|1) ;; *) echo "LIVE is 1 or nothing, not '$(LIVE)'." >&2; exit 2;; esac
+	$(if $(LIVE),@test -n "$$GCORE_API_KEY" || { echo 'Set GCORE_API_KEY: LIVE=1 asks the live API.' >&2; exit 2; },rm -rf cassettes/*/)
 	GCORE_RECORD_LIVE=$(LIVE) $(PY) -m pytest tests/cassettes -m vcr -p no:randomly -q -r fE --record-mode=rewrite
 
 coverage: .venv/installed ## branch coverage of the core by the fast tests; fails below 95 %

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections import deque
 from dataclasses import asdict, dataclass
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pytest
-from cassettes.scrub import Scrubber
+from cassettes.scrub import NotCleanError, Scrubber
 from vcr.persisters.filesystem import FilesystemPersister
 from vcr.serialize import serialize
 
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
 
     import support
 
+NOT_WRITTEN = "No cassette was written; `git restore cassettes` brings back those that were there."
 KNOWN = recording.CASSETTES / "known.json"
 # Read now: every test begins without settings from outside.
 LIVE_KEY = os.environ.get("GCORE_API_KEY") if os.environ.get("GCORE_RECORD_LIVE") == "1" else None
+LIVE_URL = os.environ.get("GCORE_BASE_URL") or recording.PUBLIC
 
 
 @dataclass(frozen=True)
@@ -119,19 +122,38 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if not _Kept.cassettes:
         return
     if exitstatus:
-        sys.stderr.write("\nSomething failed: no cassette was written.\n")
+        sys.stderr.write(f"\nSomething failed. {NOT_WRITTEN}\n")
         return
     known = asdict(_known_of_recording[0])
-    tapes = _Kept.cassettes
+    tapes = {path.relative_to(recording.CASSETTES).as_posix(): tape for path, tape in _Kept.cassettes.items()}
     if LIVE_KEY:
-        scrubber = Scrubber(tapes.values(), secrets=[LIVE_KEY])
-        tapes, known = {path: scrubber.scrub(tape) for path, tape in tapes.items()}, scrubber.fields(known)
-    for path, tape in tapes.items():
+        try:
+            scrubber = Scrubber(
+                tapes, known=known, secrets=[LIVE_KEY, re.split(r"[$_]", LIVE_KEY, maxsplit=1)[-1]]
+            )
+            tapes, known = scrubber.scrubbed(), scrubber.fields()
+        except NotCleanError as error:
+            sys.stderr.write(f"\n{error} {NOT_WRITTEN}\n")
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            return
+    for name, tape in tapes.items():
+        path = recording.CASSETTES / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(recording.serialize(tape), encoding="utf-8")
     # What only the sandbox does stays recorded from it, and goes on asking for its invoices.
     told = json.loads(KNOWN.read_text("utf-8")) | {"live": known} if LIVE_KEY else {"sandbox": known}
     KNOWN.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip here, before the cassette is opened: to be recorded anew it is removed."""
+    if not isinstance(item, pytest.Function) or item.config.getoption("--record-mode") in {None, "none"}:
+        return
+    if LIVE_KEY and item.get_closest_marker("sandbox_only"):
+        pytest.skip("the live API does not do this on request")
+    if item.callspec.params.get("flavour") == "async":
+        pytest.skip("recorded with the sync client")
 
 
 @pytest.fixture(scope="session")
@@ -157,7 +179,7 @@ def recorder(record_mode: str) -> Iterator[Recorder | None]:
         yield None
         return
     if LIVE_KEY:
-        yield Recorder(recording.PUBLIC, LIVE_KEY, deque())
+        yield Recorder(LIVE_URL, LIVE_KEY, deque())
         return
     faults: deque[Response | None] = deque()
 
@@ -177,7 +199,12 @@ def known_of_recording(recorder: Recorder | None) -> Known | None:
         return None
     with InvoicesClient(api_key=recorder.key, base_url=recorder.url) as client:
         recent = client.list(order_by=SortKey.ID.desc(), max_items=100)
-        chosen = next(one for one in recent if one.invoice_date and one.billing_period_to and one.client_id)
+        wanted = (
+            one for one in recent if one.invoice_date and one.billing_period_from and one.billing_period_to
+        )
+        chosen = next(wanted, None)
+    if chosen is None:
+        pytest.exit("None of the newest 100 invoices has a date and a billing period: nothing to record.", 2)
     wire = chosen.to_dict() | {"invoice_id": chosen.id}
     _known_of_recording[:] = [Known(**{name: wire[name] for name in Known.__dataclass_fields__})]
     return _known_of_recording[0]
@@ -201,10 +228,6 @@ def cassette(
     flavour: str,
     make_client: Callable[..., support.Client],
 ) -> Iterator[Cassette]:
-    if recorder and flavour == "async":
-        pytest.skip("recorded with the sync client")
-    if LIVE_KEY and request.node.get_closest_marker("sandbox_only"):
-        pytest.skip("the live API does not do this on request")
     assert request.node.get_closest_marker("block_network"), "a replay that could reach the network"
     made = Cassette(vcr, known, make_client)
     made.recorder = recorder

@@ -36,7 +36,13 @@ _SANDBOX = re.compile(r"http://127\.0\.0\.1:\d+")
 
 
 def clean_request(request: Any) -> Any:
-    """A request as the live API would have got it, its key replaced and its scheme kept."""
+    """A request as the live API would have got it, its key replaced and its scheme kept.
+
+    Raises:
+        ValueError: It would change something. It is not sent: this is asked before.
+    """
+    if request.method != "GET":
+        raise ValueError(f"A recording only reads: it asks with GET, not {request.method}.")
     request.uri = _SANDBOX.sub(PUBLIC, request.uri)
     kept = {name.lower(): value for name, value in request.headers.items()}
     kept = {name: kept[name] for name in sorted(kept.keys() & REQUEST_HEADERS)}

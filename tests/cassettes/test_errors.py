@@ -63,22 +63,32 @@ STATUSES = {
 }
 
 
-def failure(client, invoice_id):
+OPERATIONS = {
+    "list": lambda client, _: client.invoices(),
+    "get": lambda client, invoice_id: client.get(invoice_id),
+    "download": lambda client, invoice_id: client.download_bytes(invoice_id),
+}
+
+
+def failure(client, invoice_id, operation="get"):
     with pytest.raises(APIStatusError) as caught:
-        client.get(invoice_id)
+        OPERATIONS[operation](client, invoice_id)
+    assert caught.value.operation == operation
     return caught.value
 
 
-def test_an_unknown_key(cassette):
-    error = failure(cassette.client(api_key="1234$wrong"), cassette.known.invoice_id)
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_unknown_key(operation, cassette):
+    error = failure(cassette.client(api_key="1234$wrong"), cassette.known.invoice_id, operation)
     assert type(error) is AuthenticationError
     assert cassette.requests[0].headers["authorization"] == "apikey KEY"
     assert "wrong" not in str(error)
 
 
 @pytest.mark.sandbox_only  # it takes a key of another role
-def test_a_role_without_billing(cassette):
-    error = failure(cassette.client(api_key=NO_BILLING_KEY), cassette.known.invoice_id)
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_role_without_billing(operation, cassette):
+    error = failure(cassette.client(api_key=NO_BILLING_KEY), cassette.known.invoice_id, operation)
     assert type(error) is PermissionDeniedError
     assert "billing" in error.detail
 
