@@ -6,7 +6,7 @@ cache by them.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias, TypedDict
 
@@ -139,11 +139,12 @@ def _date(value: str | None) -> bytes:
 
 
 def _amount(value: str) -> bytes:
-    units = int(Decimal(value).scaleb(12))
+    units = int(Decimal(value).scaleb(12, _EXACT))
     return (units + _AMOUNT_ZERO).to_bytes(13, "big")
 
 
 _COMPLEMENT: Final = bytes(range(255, -1, -1))
+_EXACT: Final = Context(prec=60)  # the default keeps 28 digits: two amounts of 10^17 would be one
 _AMOUNT_ZERO: Final = 1 << 102  # room for amounts of 10^18 either side of zero
 
 SORT_KEYS: Final[dict[str, Callable[[Row], bytes]]] = {

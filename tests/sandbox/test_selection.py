@@ -235,6 +235,14 @@ def test_a_row_made_by_hand_sorts_where_it_belongs():
     assert order("id", descending=True) == [3, 2, 1, -4]
 
 
+def test_amounts_that_differ_in_their_last_place_alone_are_in_order():
+    """More digits than a float keeps, or a decimal context by default."""
+    amounts = [f"{whole}.{place:012}" for whole in (10**17, 10**17 + 1) for place in (1, 2, 3)]
+    rows = [{**ROWS[0], "id": 9 - at, "amount_total": amount} for at, amount in enumerate(amounts)]
+    found = select(reversed(rows), (), complete([Term("amount_total")]))  # type: ignore[arg-type]
+    assert [row["amount_total"] for row in found] == amounts
+
+
 def test_the_store_finds_by_id():
     assert STORE.get(ROWS[3]["id"]) == ROWS[3]
     assert STORE.get(1) is None
