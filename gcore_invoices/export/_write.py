@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from contextlib import suppress
@@ -18,6 +17,7 @@ from gcore_invoices._files import PartFile
 from gcore_invoices.errors import UsageError
 from gcore_invoices.export._columns import check_columns
 from gcore_invoices.export._locks import hold
+from gcore_invoices.export._scratch import PART, remove_unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,9 +30,6 @@ BATCH = 100
 
 # Seconds between notes of how far a file is; each waits for the disk.
 _NOTES_EVERY = 1.0
-
-# As `PartFile` names them.
-_PART = re.compile(r"\.gcore-invoices-[0-9a-f]+\.part")
 
 
 @frozen
@@ -178,7 +175,7 @@ def discard_kept(target: str | os.PathLike[str]) -> None:
         part = path.with_name(kept.part)
         if _is_being_written(part):
             return
-        part.unlink(missing_ok=True)
+        remove_unfinished(part)
     _notes(path).unlink(missing_ok=True)
 
 
@@ -193,7 +190,7 @@ def _noted(target: Path) -> Kept | None:
     except (FileNotFoundError, msgspec.DecodeError):
         return None
     # Notes that somebody changed may name no other file.
-    return kept if _PART.fullmatch(kept.part) else None
+    return kept if PART.fullmatch(kept.part) else None
 
 
 def _write_notes(target: Path, kept: Kept) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from contextlib import contextmanager
 from decimal import Decimal
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from attrs import frozen
@@ -13,6 +12,7 @@ from attrs import frozen
 from gcore_invoices.export._columns import as_text, reader
 from gcore_invoices.export._errors import ExportError, load
 from gcore_invoices.export._protocol import Sealed
+from gcore_invoices.export._scratch import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,14 +32,14 @@ class Xlsx(Sealed):
     """An Excel workbook of one sheet: amounts as numbers, dates as dates, instants in UTC to the millisecond.
 
     An amount or id of more than 15 significant digits is text, since a spreadsheet would round it. `extra` is
-    JSON text. Nothing is a formula or a link. Needs the extra `[xlsx]`, and room for the unpacked sheet in
-    the folder for temporary files.
+    JSON text. Nothing is a formula or a link. Needs the extra `[xlsx]`, and room for the unpacked sheet
+    beside the file; where that is none of `export`'s, in the folder for temporary files.
     """
 
     @contextmanager
     def _begin(self, file: BinaryIO, columns: Sequence[str]) -> Iterator[WriteBatch]:
         library = load("xlsxwriter", extra="xlsx")
-        with TemporaryDirectory(prefix="gcore-invoices-") as folder:
+        with unpacked(file) as folder:
             workbook = library.Workbook(
                 file, {"constant_memory": True, "tmpdir": folder, "remove_timezone": True}
             )

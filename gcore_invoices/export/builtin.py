@@ -66,7 +66,12 @@ def exporter_for(target: str | os.PathLike[str], formats: Mapping[str, Exporter]
     name = PurePath(target).name.lower()
     fitting = [ending for ending in formats if name.endswith(f".{ending}")]
     if not fitting:
-        raise unknown_name("file ending", PurePath(target).suffix.removeprefix("."), formats)
+        ending = PurePath(target).suffix.removeprefix(".")
+        if not ending:
+            raise UsageError(
+                f"{name or '.'} has no ending to say its format. Valid: {', '.join(sorted(formats))}."
+            )
+        raise unknown_name("file ending", ending, formats)
     return formats[max(fitting, key=len)]
 
 

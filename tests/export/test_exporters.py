@@ -133,8 +133,8 @@ def test_the_ending_of_a_file_is_its_format(target, ending):
     ("target", "words"),
     [
         ("a.cvs", "Unknown file ending 'cvs'. Did you mean 'csv'?"),
-        ("a", "Unknown file ending ''."),
-        ("csv", "Unknown file ending ''."),
+        ("a", "a has no ending to say its format. Valid: csv, jsonl, parquet, xlsx."),
+        ("csv", "csv has no ending to say its format."),
     ],
 )
 def test_an_unknown_ending_names_the_known_ones(target, words):

@@ -6,6 +6,7 @@ import errno
 import gc
 import io
 import os
+import re
 import sys
 import tempfile
 import tracemalloc
@@ -421,15 +422,31 @@ def test_later_ones_are_noted_when_a_second_has_passed(tmp_path, monkeypatch):
 @on_the_way
 @every_format
 def test_without_a_place_nothing_is_noted(exporter, tmp_path):
-    files = []
+    seen = set()
 
     def watching():
         for each in rows(250):
-            files.append(len(names(tmp_path)))
+            seen.update(names(tmp_path))
             yield each
 
     export(watching(), tmp_path / "a", exporter)
-    assert set(files) == {1}
+    assert {Path(name).suffix for name in seen} - {".unpacked"} == {".part"}
+
+
+def test_what_xlsx_unpacks_is_beside_its_file_and_goes_with_it(tmp_path, monkeypatch):
+    """Not in the folder for temporary files, where nobody would look for what a killed process has left."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    seen = []
+
+    def watching():
+        for each in rows(250):
+            seen.extend(path for path in tmp_path.iterdir() if path.is_dir())
+            yield each
+
+    export(watching(), tmp_path / "a", Xlsx())
+    (folder,) = set(seen)
+    assert re.fullmatch(r"\.gcore-invoices-[0-9a-f]{16}\.unpacked", folder.name)
+    assert names(tmp_path) == ["a"]
 
 
 @on_the_way
