@@ -10,7 +10,7 @@ import typer
 from gcore_invoices import __version__
 from gcore_invoices.cli import check, diff, doctor, export, get, listing, pdf, plugins, sandbox, summary
 from gcore_invoices.cli.command import PROGRAM, add
-from gcore_invoices.cli.text import printable
+from gcore_invoices.cli.text import printable, tell
 from gcore_invoices.plugins.builtin import built_in_plugins
 from gcore_invoices.plugins.manager import Plugins
 
@@ -76,7 +76,7 @@ def _add_commands_of_plugins(app: typer.Typer) -> None:
         register(app=app)
     except Exception as error:  # noqa: BLE001 - a stranger's fault; our commands still work
         problem = printable(f"{type(error).__name__}: {error}")
-        sys.stderr.write(
+        tell(
             f"{PROGRAM}: a plugin could not add its commands: {problem}\n"
-            "  See which: gcore-invoices plugins. Block it: GCORE_INVOICES_DISABLED_PLUGINS=NAME\n"
+            "  See which: gcore-invoices plugins. Block it: GCORE_INVOICES_DISABLED_PLUGINS=NAME"
         )

@@ -14,11 +14,11 @@ import attrs
 from attrs import define, field, frozen
 from typer import Option
 
-from gcore_invoices import InvoicesError, UsageError
+from gcore_invoices import UsageError
 from gcore_invoices.cli.explain import CHECK_FAILED, CannotTellError
 from gcore_invoices.cli.options import Connection, Filters
 from gcore_invoices.cli.progress import read
-from gcore_invoices.cli.screen import money
+from gcore_invoices.cli.screen import money, note
 from gcore_invoices.cli.text import choice, day, printable
 from gcore_invoices.money import is_draft, is_open, is_overdue, signed_total
 
@@ -54,7 +54,10 @@ def check_invoices(
     Exits with 0 if all is well, 1 if not, and 2 if that could not be found out.
     """
     kind = choice("format", format_, FORMATS)
-    limits = dict(map(_limit, max_open or []))
+    limits: dict[str, Decimal] = {}
+    for code, limit in map(_limit, max_open or []):
+        if limits.setdefault(code, limit) != limit:
+            raise UsageError(f"--max-open is given twice for {code}: give one limit for a currency.")
     if overdue_days is None and not limits:
         raise UsageError("There is nothing to check: give --overdue-days, --max-open, or both.")
     date = day(as_of, "--as-of")
@@ -62,7 +65,7 @@ def check_invoices(
         with connection.client() as client:
             walk = read(client.list(filters.query()), "Reading invoices", wanted=not connection.quiet)
             seen = _Seen.of(walk, date, overdue_days)
-    except (InvoicesError, OSError) as error:
+    except Exception as error:
         raise CannotTellError from error
     results = [] if overdue_days is None else [seen.overdue(overdue_days)]
     results += [seen.open(code, limit) for code, limit in sorted(limits.items())]
@@ -75,6 +78,9 @@ def check_invoices(
         sys.stdout.write(f"{json.dumps(told, ensure_ascii=False, indent=2)}\n")
     else:
         sys.stdout.writelines(f"{'OK  ' if each.ok else 'FAIL'} {printable(each.told)}\n" for each in results)
+    if unlimited := [code for code in sorted(seen.totals) if limits and code not in limits]:
+        amounts = ", ".join(f"{printable(code)} {money(seen.totals[code])}" for code in unlimited)
+        note(f"Open without a --max-open: {amounts}", quiet=connection.quiet)
     return 0 if all(each.ok for each in results) else CHECK_FAILED
 
 
@@ -111,9 +117,10 @@ class _Seen:
                 continue
             made.totals[invoice.currency] += signed_total(invoice)
             made.partial[invoice.currency] += invoice.payment_state == "partial"
-            if overdue_days is not None and is_overdue(invoice, date - dt.timedelta(overdue_days)):
-                due = invoice.invoice_date_due or invoice.invoice_date or date
-                made.late.append(((date - due).days, invoice))
+            if overdue_days is not None and is_overdue(invoice, date):
+                days = (date - (invoice.invoice_date_due or invoice.invoice_date or date)).days
+                if days > overdue_days:
+                    made.late.append((days, invoice))
         return made
 
     def overdue(self, allowed: int) -> Result:
@@ -121,13 +128,13 @@ class _Seen:
         sums: defaultdict[str, Decimal] = defaultdict(Decimal)
         for _, invoice in late:
             sums[invoice.currency] += signed_total(invoice)
-        told = f"overdue: no invoice by more than {allowed} days"
+        told = f"overdue: no invoice by more than {_days(allowed)}"
         if late:
             amounts = ", ".join(f"{code} {money(total)}" for code, total in sorted(sums.items()))
             days, oldest = late[0]
             told = (
-                f"overdue: {len(late)} by more than {allowed} days, {amounts}; "
-                f"the oldest {oldest.name} (id {oldest.id}) by {days} days"
+                f"overdue: {len(late)} by more than {_days(allowed)}, {amounts}; "
+                f"the oldest {oldest.name} (id {oldest.id}) by {_days(days)}"
             )
         return Result(
             "overdue", not late, told, [_as_json(invoice) | {"days": days} for days, invoice in late]
@@ -137,9 +144,15 @@ class _Seen:
         total, partial = self.totals.get(code, Decimal()), self.partial.get(code, 0)
         ok = total <= limit
         told = f"open: {code} {money(total)}, {'within' if ok else 'more than'} {money(limit)}"
+        if code not in self.totals:  # none, or a code that is misspelt
+            told += f"; nothing in {code} is open"
         if partial:
-            told += f"; {partial} part-paid count in full"
+            told += f"; {partial} part-paid {'count' if partial > 1 else 'counts'} in full"
         return Result(f"open {code}", ok, told, [])
+
+
+def _days(number: int) -> str:
+    return f"{number} day{'' if number == 1 else 's'}"
 
 
 def _as_json(invoice: Invoice) -> dict[str, object]:

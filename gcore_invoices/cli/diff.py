@@ -7,7 +7,7 @@ import json
 import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -47,7 +47,7 @@ def diff_exports(
     """
     kind = choice("format", format_, FORMATS)
     # Rows wait in a temporary database, which is on disk as far as it is large.
-    with closing(sqlite3.connect("")) as rows:
+    with closing(sqlite3.connect("")) as rows, _disk_told():
         found = Comparison.of(rows, old, new)
         if kind == "json":
             _write_json(found)
@@ -58,6 +58,17 @@ def diff_exports(
         words = f"Not compared, because only one of them has it: {', '.join(map(printable, found.only))}"
         note(words, quiet=quiet)
     return CHECK_FAILED if exit_code and found.differs else 0
+
+
+@contextmanager
+def _disk_told() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise UsageError(
+            f"The rows that wait in the folder for temporary files have no room: {error}. "
+            "Make some, or let SQLITE_TMPDIR name another folder."
+        ) from None
 
 
 Fields = dict[str, tuple[str, str]]

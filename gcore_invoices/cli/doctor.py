@@ -41,12 +41,14 @@ _PATIENCE = 5.0  # seconds to connect
 _SKEW = 60.0  # seconds that a clock may be off
 _EXPIRES = 14  # days before a certificate ends in which it is worth a word
 
+State = Literal["ok", "note", "fail"]
+
 
 @frozen
 class Finding:
     """One thing looked at."""
 
-    state: Literal["ok", "note", "fail"]
+    state: State
     what: str
     told: str
     remedy: str = ""
@@ -144,50 +146,34 @@ def _plugins() -> Iterator[Finding]:
 
 
 def _key(connection: Connection) -> Finding:
-    source = f"from {connection.api_key_file}" if connection.api_key_file else "from GCORE_API_KEY"
+    file = connection.api_key_file
     try:
-        key = (
-            read_key(connection.api_key_file)
-            if connection.api_key_file
-            else os.environ.get("GCORE_API_KEY", "")
-        )
+        key = read_key(file) if file else os.environ.get("GCORE_API_KEY", "")
     except (InvoicesError, OSError) as error:
         told = explain(error)
-        return Finding(
-            "fail", "key", told.sentence if told else str(error), told.remedy if told else "", USAGE
-        )
+        return Finding("fail", "key", told.sentence, told.remedy, USAGE)
     if not key:
-        return Finding(
-            "fail",
-            "key",
-            "There is none.",
-            "export GCORE_API_KEY='1234$abcdef', in single quotes; or --api-key-file",
-            USAGE,
-        )
+        remedy = "export GCORE_API_KEY='1234$abcdef', in single quotes; or --api-key-file"
+        return Finding("fail", "key", "There is none.", remedy, USAGE)
+    state, shape, remedy = _shape(key)
+    source = f"from {file or 'GCORE_API_KEY'}, {len(key)} characters"
+    return Finding(state, "key", f"{source}, {shape}", remedy, USAGE if state == "fail" else 0)
+
+
+def _shape(key: str) -> tuple[State, str, str]:
+    """What can be seen of a key before it is sent: how grave it is, what, and the remedy."""
     if not re.fullmatch(r"[!-~]+", key):
-        return Finding(
-            "fail",
-            "key",
-            f"{source}: it holds a space or a character that no key has.",
-            "Copy it again, alone.",
-            USAGE,
-        )
-    shape = f"{source}, {len(key)} characters"
+        return "fail", "of which one is a space, or none that a key has.", "Copy it again, alone."
     if re.match(r"(?i)(apikey|bearer)", key):
-        return Finding(
+        return (
             "note",
-            "key",
-            f"{shape}; it begins with the word of a header.",
+            "the first of which are the word of a header.",
             "Give the key alone, without that word.",
         )
     if not re.search(r"[$_]", key):
-        return Finding(
-            "note",
-            "key",
-            f"{shape}; it has no $ and no _, as keys do: a shell may have cut it.",
-            "Set it in single quotes: GCORE_API_KEY='1234$abcdef'",
-        )
-    return Finding("ok", "key", f"{shape}, of the right shape")
+        remedy = "Set it in single quotes: GCORE_API_KEY='1234$abcdef'"
+        return "note", "and no $ or _ among them, as keys have: a shell may have cut it.", remedy
+    return "ok", "of the right shape", ""
 
 
 def _source(connection: Connection) -> str:
@@ -265,11 +251,12 @@ def _permission(client: InvoicesClient) -> Finding:
         count = client.list().count()
     except InvoicesError as error:
         told = explain(error)
-        code = told.code if told else NETWORK
-        remedy = told.remedy if told else ""
-        if code == ACCESS and "doctor" in remedy:
+        remedy = told.remedy
+        if "doctor" in remedy and told.code == ACCESS:
             remedy = "Make a new token in the portal, and set it in single quotes."
-        return Finding("fail", "billing", sentence(error), remedy, code)
+        elif "doctor" in remedy:
+            remedy = "Check the address, the proxy if there is one, and try again later."
+        return Finding("fail", "billing", told.sentence, remedy, told.code)
     return Finding("ok", "billing", f"The key may read invoices; there are {count:,}")
 
 

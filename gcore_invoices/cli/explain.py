@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import typer
@@ -36,6 +37,10 @@ class CannotTellError(Exception):
     """A check that could not be made: 2, whatever the cause, because 1 would say that it failed."""
 
 
+class GaveUpError(Exception):
+    """A run of documents that was ended because they fail, each for the same reason: its cause."""
+
+
 # From the special to the general: the first that fits counts.
 _KINDS: tuple[tuple[type[InvoicesError], int, str], ...] = (
     (UsageError, USAGE, ""),
@@ -57,28 +62,47 @@ _KINDS: tuple[tuple[type[InvoicesError], int, str], ...] = (
 
 def sentence(error: Exception) -> str:
     """The sentence alone."""
-    told = explain(error)
-    return told.sentence if told else str(error)
+    return explain(error).sentence
 
 
-def explain(error: Exception) -> Explanation | None:
-    """The code, the sentence and the remedy of an error; none for one that is a fault of this program."""
+def explain(error: Exception) -> Explanation:
+    """The code, the sentence and the remedy of an error."""
     if isinstance(error, CannotTellError) and isinstance(error.__cause__, Exception):
+        return evolve(explain(error.__cause__), code=USAGE)
+    if isinstance(error, GaveUpError) and isinstance(error.__cause__, Exception):
         told = explain(error.__cause__)
-        return told and evolve(told, code=USAGE)
+        return evolve(told, sentence=f"{error}: {told.sentence}")
     if isinstance(error, typer.TyperException):
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "gcore-invoices COMMAND"
-        return Explanation(USAGE, _sentence(error.format_message()), f"See: {command} --help")
+        return Explanation(USAGE, _usage(error.format_message()), f"See: {command} --help")
+    if isinstance(error, NotFoundError) and error.operation == "list":
+        return Explanation(NETWORK, str(error), "Is the address right? See: gcore-invoices doctor")
     for kind, code, remedy in _KINDS:
         if isinstance(error, kind):
             return Explanation(code, _spoken(str(error)), remedy)
+    return _of_others(error)
+
+
+def _of_others(error: Exception) -> Explanation:
     if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
+        where = f"{_place(error.filename)}: " if error.filename else ""
         return Explanation(
             USAGE, f"{where}{error.strerror or error}.", "Check the path, its rights, and the disk."
         )
-    return None
+    # 1 would say that a check failed.
+    return Explanation(
+        NETWORK,
+        f"This is a fault of gcore-invoices: {' '.join(f'{type(error).__name__}: {error}'.split())}",
+        "Run it again with --debug to see more, and report it.",
+    )
+
+
+def _place(path: object) -> object:
+    """Where something went wrong: a file that is ours alone, unfinished or of notes, says nothing."""
+    name = os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else ""
+    folder, base = os.path.split(name)
+    return (folder or ".") if base.startswith(".gcore-invoices-") or base.endswith(".resume.json") else path
 
 
 _ANEW = "or begin anew without --resume"
@@ -100,7 +124,7 @@ _SPOKEN: tuple[tuple[str, str], ...] = (
     (r"pass overwrite=True", "give --overwrite"),
     (r"or pass api_key= or bearer_token=", "or give --api-key-file"),
     (r"sort_parameter of the client", "--sort-parameter"),
-    (r"check base_url", "check GCORE_BASE_URL"),
+    (r"(check|DNS and) base_url", r"\1 GCORE_BASE_URL"),
     (
         r"pass the certificate of whoever signed it as ca_bundle=",
         "let SSL_CERT_FILE name the certificate of whoever signed it",
@@ -131,5 +155,23 @@ def _spoken(text: str) -> str:
     return text
 
 
-def _sentence(text: str) -> str:
-    return " ".join(text.split())
+# What Typer says of a value, in our words; an id is what people mistake for a number.
+_USAGE: tuple[tuple[str, str], ...] = (
+    (
+        r"^Invalid value for 'ID': Input should be a valid integer.*",
+        "ID takes the id of an invoice, a whole number as in the column id of a list, not its number.",
+    ),
+    (r"^Invalid value for '(.+?)': Input should be a valid integer.*", r"\1 takes a whole number."),
+    (r"^Invalid value for '(.+?)': Input should be a valid number.*", r"\1 takes a number."),
+    (
+        r"^Invalid value for '(.+?)': Input should be greater than or equal to (\d+)",
+        r"\1 takes a whole number of \2 or more.",
+    ),
+)
+
+
+def _usage(text: str) -> str:
+    text = " ".join(text.split())
+    for typers, ours in _USAGE:
+        text = re.sub(typers, ours, text)
+    return text

@@ -51,7 +51,7 @@ def export_invoices(  # long: each option is spelt out with its help
     """
     from gcore_invoices.export import check_columns, discard_kept, export, find_kept
 
-    names = check_columns(part.strip() for part in columns.split(",")) if columns else None
+    names = None if columns is None else check_columns(part.strip() for part in columns.split(","))
     query = filters.query(sort)
     with connection.client() as client:
         exporter = _exporter(client, target, excel=excel)

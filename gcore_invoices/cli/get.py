@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gcore_invoices import Invoice
 
 FORMATS = ("table", "json")
-EXAMPLES = ("get 90001", "get 90001 --format json | jq -r .amount_total")
+EXAMPLES = ("get 90002", "get 90002 --format json | jq -r .amount_total")
 
 
 def get_invoice(
@@ -29,7 +29,9 @@ def get_invoice(
     connection: Connection,
 ) -> None:
     """Show one invoice."""
-    kind = choice("format", format_ or ("table" if sys.stdout.isatty() else "json"), FORMATS)
+    kind = choice(
+        "format", ("table" if sys.stdout.isatty() else "json") if format_ is None else format_, FORMATS
+    )
     with connection.client() as client:
         invoice = client.get(invoice_id)
     if kind == "json":

@@ -47,8 +47,8 @@ def list_invoices(
     from gcore_invoices.export import Csv, Jsonl, check_columns, stream
 
     on_terminal = sys.stdout.isatty()
-    kind = choice("format", format_ or ("table" if on_terminal else "jsonl"), FORMATS)
-    chosen = check_columns(part.strip() for part in columns.split(",")) if columns else None
+    kind = choice("format", ("table" if on_terminal else "jsonl") if format_ is None else format_, FORMATS)
+    chosen = None if columns is None else check_columns(part.strip() for part in columns.split(","))
     with connection.client() as client:
         pager = client.list(filters.query(sort), max_items=limit)
         # A bar and rows cannot share a terminal; a table comes at the end.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Self
@@ -12,6 +13,7 @@ import msgspec
 
 from gcore_invoices import UsageError
 from gcore_invoices._files import PartFile
+from gcore_invoices.cli.text import printable
 
 if TYPE_CHECKING:
     from pathlib import PurePosixPath
@@ -52,6 +54,7 @@ class Manifest:
     def __enter__(self) -> Self:
         if self.folder.exists() and not self.folder.is_dir():
             raise UsageError(f"--into takes a folder, and {self.folder} is a file.")
+        self._is_ours = not self.folder.exists()
         self._unfinished.mkdir(parents=True, exist_ok=True)
         self._held = (self._unfinished / "lock").open("wb")
         try:
@@ -85,6 +88,13 @@ class Manifest:
         finally:
             self._held.close()
             shutil.rmtree(self._unfinished, ignore_errors=True)
+            if self._is_ours:
+                with suppress(OSError):  # something is in it
+                    self.folder.rmdir()
+
+    def told(self) -> str:
+        """Where to see what is there, as the end of a sentence."""
+        return f"; {printable(str(self.path))} lists what is there." if self._entries else "."
 
     def _write_anew(self) -> None:
         if not self._entries:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import Annotated, Any, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 from attrs import frozen
 from typer import Option
@@ -22,6 +22,9 @@ from gcore_invoices import (
 )
 from gcore_invoices._config import SortParameter
 from gcore_invoices.cli.text import choice, member, span
+
+if TYPE_CHECKING:
+    from datetime import date
 
 _STATES = [state.value for state in PaymentState]
 _KINDS = [kind.value for kind in MoveType]
@@ -147,25 +150,30 @@ class Filters:
         Raises:
             UsageError: A value is not what its option takes, or two options contradict each other.
         """
-        state = member("payment state", self.state, PaymentState) if self.state else None
+        state = None if self.state is None else member("payment state", self.state, PaymentState)
         if self.unpaid and state not in {None, PaymentState.NOT_PAID}:
             raise UsageError(f"--unpaid and --state {state} exclude each other: give one.")
-        if self.period and (self.period_from or self.period_to):
+        if self.period is not None and (self.period_from, self.period_to) != (None, None):
             raise UsageError("--period already says from and to: leave --period-from and --period-to away.")
-        period = span(self.period, "--period") if self.period else (None, None)
+        # An empty text is a variable that a script forgot to set: an error, not a filter left away.
+        period = _span(self.period, "--period")
         return InvoiceQuery(
             payment_state=PaymentState.NOT_PAID if self.unpaid else state,
-            move_type=member("type", self.move_type, MoveType) if self.move_type else None,
-            invoice_date_from=span(self.since, "--since")[0] if self.since else None,
-            invoice_date_to=span(self.until, "--until")[1] if self.until else None,
-            billing_period_from=span(self.period_from, "--period-from")[0] if self.period_from else period[0],
-            billing_period_to=span(self.period_to, "--period-to")[1] if self.period_to else period[1],
+            move_type=None if self.move_type is None else member("type", self.move_type, MoveType),
+            invoice_date_from=_span(self.since, "--since")[0],
+            invoice_date_to=_span(self.until, "--until")[1],
+            billing_period_from=_span(self.period_from, "--period-from")[0] or period[0],
+            billing_period_to=_span(self.period_to, "--period-to")[1] or period[1],
             client_id=self.client_id,
             payer_id=self.payer_id,
             currency=self.currency,
-            order_by=Order.parse(sort) if sort else None,
+            order_by=None if sort is None else Order.parse(sort),
             **fields,
         )
+
+
+def _span(text: str | None, option: str) -> tuple[date | None, date | None]:
+    return (None, None) if text is None else span(text, option)
 
 
 Sort = Annotated[

@@ -10,7 +10,7 @@ import attrs
 from typer import Option
 
 from gcore_invoices.cli.screen import wrapped
-from gcore_invoices.cli.text import choice, printable
+from gcore_invoices.cli.text import choice, printable, tell
 from gcore_invoices.plugins.builtin import built_in_plugins
 from gcore_invoices.plugins.manager import DISABLED, Plugins
 
@@ -42,7 +42,7 @@ def list_plugins(
     for info in infos:
         told = info.reason or ", ".join(info.hooks)
         sys.stdout.write(wrapped(_line(info, width), printable(told)))
-    sys.stderr.write(f"To block one by its name: {DISABLED}=NAME\n")
+    tell(f"To block one by its name: {DISABLED}=NAME")
 
 
 def _line(info: PluginInfo, width: int) -> str:

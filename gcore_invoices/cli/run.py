@@ -15,7 +15,7 @@ import typer
 from gcore_invoices.cli.app import build
 from gcore_invoices.cli.command import ReaderGoneError
 from gcore_invoices.cli.explain import INTERRUPTED, Explanation, explain
-from gcore_invoices.cli.text import printable
+from gcore_invoices.cli.text import nowhere, printable, tell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by who started it, as some daemons do
+            setattr(sys, name, nowhere())
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # not where a test has replaced it
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    decimal.getcontext().prec = 100  # sums are exact; the default keeps 28 digits
+    decimal.getcontext().prec = 10_000  # sums are exact; the default keeps 28 digits
     # What Ctrl-C cleans up is cleaned up then, too.
     for name in ("SIGTERM", "SIGHUP"):  # the end of a terminal is a SIGHUP; nohup asks to ignore it
         if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is not signal.SIG_IGN:
@@ -45,30 +48,25 @@ def _run(arguments: Sequence[str]) -> int:
         return 0  # `| head` has had what it wanted
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
-    except Exception as error:
-        told = explain(error)
+    except Exception as error:  # noqa: BLE001 - a fault of ours is told like the rest
         if "--debug" in arguments:
-            traceback.print_exc()
-        elif told is None:
-            raise
-        code = _tell(told)
+            tell(traceback.format_exc().rstrip())
+        code = _tell(explain(error))
     return code if isinstance(code, int) else 0
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:
-    sys.stderr.write(f"gcore-invoices: {printable(str(message))}\n")
+    tell(f"gcore-invoices: {printable(str(message))}")
 
 
 def _end(number: int, _frame: object) -> NoReturn:
     sys.exit(128 + number)
 
 
-def _tell(told: Explanation | None) -> int:
-    if told is None:
-        return 4
-    sys.stderr.write(f"gcore-invoices: {printable(told.sentence)}\n")
+def _tell(told: Explanation) -> int:
+    tell(f"gcore-invoices: {printable(told.sentence)}")
     if told.remedy:
-        sys.stderr.write(f"  {printable(told.remedy)}\n")
+        tell(f"  {printable(told.remedy)}")
     return told.code
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from attrs import frozen
 
+from gcore_invoices.cli.command import ReaderGoneError
+from gcore_invoices.cli.text import tell
 from gcore_invoices.models import PaymentState
 
 if TYPE_CHECKING:
@@ -34,8 +36,12 @@ def console(stream: TextIO | None = None) -> Console:
     """A console that shows text as it is; wide where nothing wraps, because no terminal has an edge there."""
     from rich.console import Console
 
+    class Screen(Console):
+        def on_broken_pipe(self) -> None:  # Rich would end the program as failed
+            raise ReaderGoneError
+
     stream = sys.stdout if stream is None else stream
-    return Console(
+    return Screen(
         file=stream,
         width=None if stream.isatty() else _WIDE,
         markup=False,
@@ -126,4 +132,4 @@ def wrapped(label: str, text: str) -> str:
 def note(text: str, *, quiet: bool) -> None:
     """A line on standard error."""
     if not quiet:
-        sys.stderr.write(f"{text}\n")
+        tell(text)

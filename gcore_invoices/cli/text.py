@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from calendar import monthrange
 from datetime import date, datetime
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 from gcore_invoices.errors import UsageError, unknown_name
 
@@ -76,6 +79,20 @@ def names(kind: str, text: str, valid: Collection[str]) -> tuple[str, ...]:
 def printable(text: str) -> str:
     """The text without what a terminal would obey: control characters, escapes, reversed writing."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def tell(text: str) -> None:
+    """A line on standard error. If nobody can read it there, the exit code still says how it went."""
+    try:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+    except OSError:  # closed by its reader, or on a full disk
+        sys.stderr = nowhere()
+
+
+def nowhere() -> TextIO:
+    """A stream in place of one that nobody reads."""
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def day(text: str | None, option: str) -> date:

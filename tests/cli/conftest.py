@@ -79,6 +79,17 @@ class Program:
         )
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
+    def with_streams(self, *arguments, **streams):
+        """Run it with streams of one's own; what `subprocess.run` gives."""
+        return subprocess.run(
+            [ENTRY, *arguments],
+            cwd=self.folder,
+            env=environment(self.url),
+            check=False,
+            timeout=60,
+            **streams,
+        )
+
     def inside(self, *arguments):
         """The same in this process: quicker, for what does not hang on a process."""
         out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")

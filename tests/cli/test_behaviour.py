@@ -7,6 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
+from functools import partial
+from pathlib import Path
 from threading import Event
 
 import pytest
@@ -28,6 +30,8 @@ from gcore_invoices.sandbox import Response
 
 NAMES = [name for name, _, _ in COMMANDS]
 KEY = "1234$sandbox"
+FULL = Path("/dev/full")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="a device of Linux")
 
 
 # -- help
@@ -148,6 +152,18 @@ def test_no_network(program):
     assert "gcore-invoices doctor" in done.err
 
 
+def test_an_address_without_the_api(program):
+    done = program.inside("list", "--base-url", f"{program.url}/elsewhere")
+    assert done.code == 4
+    assert done.err.splitlines() == [
+        "gcore-invoices: The API answered 404 Not Found: There is nothing at this address.",
+        "  Is the address right? See: gcore-invoices doctor",
+    ]
+    done = program.inside("doctor", "--base-url", f"{program.url}/elsewhere")
+    assert done.code == 4
+    assert "→ Check the address, the proxy if there is one, and try again later.\n" in done.out
+
+
 def test_an_incomplete_walk(faulty):
     rows = [wire_invoice(2), wire_invoice(1)]  # not in the order asked for
     lie = json.dumps({"count": 2, "next": None, "previous": None, "results": rows}).encode()
@@ -186,8 +202,19 @@ def test_every_error_has_a_code_a_sentence_and_check_makes_it_2(error, code):
     assert explain(wrapped).code == 2
 
 
-def test_a_fault_of_the_program_is_not_dressed_up():
-    assert explain(ZeroDivisionError()) is None
+@pytest.mark.parametrize(("options", "code"), [([], 4), (["--debug"], 4)], ids=["plain", "debug"])
+def test_a_fault_of_the_program_is_a_sentence_and_never_the_code_of_a_check(
+    program, monkeypatch, options, code
+):
+    monkeypatch.setattr("gcore_invoices.client.InvoicesClient.list", lambda *_, **__: 1 / 0)
+    done = program.inside("summary", *options)
+    assert (done.code, done.out) == (code, "")
+    assert done.err.endswith(
+        "gcore-invoices: This is a fault of gcore-invoices: ZeroDivisionError: division by zero\n"
+        "  Run it again with --debug to see more, and report it.\n"
+    )
+    assert ("Traceback" in done.err) == bool(options)
+    assert program.inside("check", "--overdue-days", 1, *options).code == 2
 
 
 def test_a_broken_pipe_is_silent(program, sandbox):
@@ -198,6 +225,41 @@ def test_a_broken_pipe_is_silent(program, sandbox):
         code = process.wait(20)
     assert json.loads(line)["id"] == 90002
     assert (code, errors) == (0, b"")
+
+
+@pytest.mark.parametrize("arguments", [["list", "--format", "table"], ["summary"]], ids=" ".join)
+def test_a_broken_pipe_of_a_table_is_silent(program, arguments):
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with os.fdopen(theirs, "wb") as pipe:
+        done = program.with_streams(*arguments, stdout=pipe, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "number", "code"),
+    [(["get", "90002"], 1, 0), (["get", "5"], 2, 4), (["--help"], 1, 0), (["plugins"], 2, 0)],
+    ids=str,
+)
+def test_a_stream_that_is_closed_changes_no_exit_code(program, arguments, number, code):
+    done = program.with_streams(*arguments, capture_output=True, preexec_fn=partial(os.close, number))
+    assert done.returncode == code
+    assert b"Traceback" not in done.stderr
+
+
+@needs_full
+@pytest.mark.parametrize(("arguments", "code"), [(["get", "5"], 4), (["export", "a.csv"], 0)], ids=str)
+def test_what_cannot_be_told_on_standard_error_changes_no_exit_code(program, arguments, code):
+    with FULL.open("wb") as full:
+        assert program.with_streams(*arguments, stdout=subprocess.PIPE, stderr=full).returncode == code
+
+
+@needs_full
+def test_output_that_has_no_room_is_an_error(program):
+    with FULL.open("wb") as full:
+        done = program.with_streams("list", stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"gcore-invoices: No space left on device.")
 
 
 def test_ctrl_c_is_130(faulty):

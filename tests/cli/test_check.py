@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 from decimal import Decimal
 
@@ -62,10 +63,35 @@ def test_filters_narrow_it(program):
         ["--max-open", "10"],
         ["--overdue-days", "-1"],
         ["--overdue-days", "x"],
+        ["--max-open", "EUR:10", "--max-open", "eur:20"],
     ],
 )
 def test_a_wrong_question_is_exit_2(program, options):
     assert program.inside("check", *options).code == 2
+
+
+def test_a_currency_of_which_nothing_is_open_and_one_without_a_limit_are_said(program):
+    """A code that is misspelt would be well for ever."""
+    done = program.inside("check", "--max-open", "ERU:10", "--max-open", "USD:99999999", *AS_OF)
+    assert done.code == 0
+    assert done.out.startswith("OK   open: ERU 0.00, within 10.00; nothing in ERU is open\nOK   open: USD ")
+    assert re.fullmatch(r"Open without a --max-open: EUR [0-9,]+\.\d\d\n", done.err)
+    assert program.inside("check", "--max-open", "ERU:10", "--quiet", *AS_OF).err == ""
+    assert program.inside("check", "--overdue-days", 9999, *AS_OF).err == ""
+
+
+@pytest.mark.parametrize(
+    "options", [["--overdue-days", "999999999"], ["--as-of", "0001-01-05", "--overdue-days", "14"]]
+)
+def test_days_beyond_the_calendar_are_days(program, options):
+    done = program.inside("check", *options)
+    assert (done.code, done.out) == (0, f"OK   overdue: no invoice by more than {options[-1]} days\n")
+
+
+def test_one_day_is_one(program):
+    done = program.inside("check", "--overdue-days", 1, "--as-of", "2023-07-20")
+    assert "more than 1 day" in done.out
+    assert "more than 1 days" not in done.out
 
 
 def test_what_cannot_be_found_out_is_exit_2_whatever_the_cause(program):

@@ -161,6 +161,23 @@ def test_what_is_no_export(program, name, data, words):
     assert len(done.err.splitlines()) == 1
 
 
+def test_no_room_for_the_rows_is_told_and_is_no_difference(program, monkeypatch):
+    write(program, "old.jsonl", [wire_invoice(number) for number in range(1, 200)])
+
+    def small(name, connect=sqlite3.connect):
+        made = connect(name)
+        made.execute("PRAGMA max_page_count = 4")
+        return made
+
+    monkeypatch.setattr("gcore_invoices.cli.diff.sqlite3.connect", small)
+    done = program.inside("diff", "old.jsonl", "old.jsonl", "--exit-code")
+    assert (done.code, done.out) == (2, "")
+    assert done.err == (
+        "gcore-invoices: The rows that wait in the folder for temporary files have no room: database or disk is "
+        "full. Make some, or let SQLITE_TMPDIR name another folder.\n"
+    )
+
+
 @pytest.mark.parametrize("name", ["none.csv", "none.jsonl", "none.parquet", "none.xlsx"])
 def test_a_file_that_is_not_there(program, name):
     write(program, "old.jsonl", OLD)

@@ -34,7 +34,7 @@ def test_all_is_well(program):
         ("5678$sandbox-engineer", 3, "billing", "role"),
         ("0$wrong", 3, "billing", "401"),
         ("1234", 3, "key", "a shell may have cut it"),
-        ("apikey 1234$a", 2, "key", "holds a space"),
+        ("apikey 1234$a", 2, "key", "of which one is a space"),
         ("", 2, "key", "There is none"),
     ],
 )

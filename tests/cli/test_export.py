@@ -48,7 +48,7 @@ def test_columns_order_and_the_dialect_of_excel(program):
     ("arguments", "words"),
     [
         (["a.cvs"], "Unknown file ending 'cvs'. Did you mean 'csv'?"),
-        (["a"], "Unknown file ending"),
+        (["a"], "a has no ending to say its format"),
         (["a.jsonl", "--excel"], "--excel is for CSV"),
         (["a.csv", "--columns", "nmae"], "Did you mean 'name'?"),
         (["there.csv"], "there.csv is already there: give --overwrite to replace it"),
@@ -195,7 +195,7 @@ def test_a_killed_export_goes_on_where_it_was(held, ending, options):
 def test_the_next_export_removes_what_a_killed_one_has_left(held, ending):
     with exporting(held, f"a.{ending}") as process:
         kill(process)
-    assert len(names(held)) == 2
+    assert len(names(held)) == (3 if ending == "xlsx" else 2)
     held.let_go.set()
     done = held("export", f"a.{ending}")
     assert done.code == 0, done.err

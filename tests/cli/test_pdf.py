@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import re
 import signal
+import socket
 import sys
 import time
-from pathlib import PurePosixPath
+from functools import partial
+from pathlib import Path, PurePosixPath
 from threading import Event, Lock
 
 import pytest
 from support_export import invoice
 
+from gcore_invoices import InvoicesClient, RetryPolicy
 from gcore_invoices.cli.manifest import Manifest
 from gcore_invoices.sandbox import Response
 
@@ -91,7 +96,14 @@ def test_two_invoices_of_one_name_are_two_files(program):
         (["5", "--name", "{nmae}"], "Did you mean 'name'?"),
         (["5", "--name", "{name.__class__}"], "Unknown field of --name"),
         (["5", "--name", "{name"], "cannot be read"),
-        (["90002", "--name", "{client_id:%Y}"], "does not work"),
+        (
+            ["90002", "--name", "{client_id:%Y}"],
+            "gcore-invoices: --name '{client_id:%Y}': {client_id:%Y} does not work",
+        ),
+        (
+            ["90002", "--name", "{name!r}"],
+            "gcore-invoices: --name '{name!r}': {name!r} does not work: leave !r away.",
+        ),
     ],
 )
 def test_wrong_arguments(program, arguments, words):
@@ -128,8 +140,137 @@ def test_a_temporary_502_is_tried_again_and_what_fails_is_listed(faulty):
 def test_a_key_that_is_refused_ends_it_at_once(program):
     done = program("pdf", "--all", GCORE_API_KEY="5678$sandbox-engineer")
     assert done.code == 3
-    assert files(program.folder) == {}
-    assert not (program.folder / "invoices" / "manifest.jsonl").exists()
+    assert list(program.folder.iterdir()) == []
+
+
+def answer(status, text):
+    body = json.dumps({"detail": text}).encode()
+    return Response(status, {"Content-Type": "application/json"}, body)
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_documents_that_may_not_be_seen_end_it_at_once(faulty, concurrency):
+    def before(request):
+        return answer(403, "No documents for you.") if request.url.endswith("/download") else None
+
+    program = faulty(before, count=250)
+    done = program.inside("pdf", "--all", "--concurrency", concurrency)
+    *failed, counts, told, remedy = done.err.splitlines()
+    assert done.code == 3
+    assert told.startswith("gcore-invoices: The API answered 403 Forbidden: No documents for you.")
+    assert "Administrators" in remedy
+    assert 1 <= len(failed) <= 2 * concurrency  # those that were under way
+    assert counts == (f"0 downloaded, 0 already there, {len(failed)} failed, {250 - len(failed)} not tried.")
+    assert not (program.folder / "invoices").exists()
+
+
+def test_it_gives_up_when_one_after_the_other_fails_in_the_same_way(faulty):
+    asked = []
+
+    def before(request):
+        if not request.url.endswith("/download"):
+            return None
+        asked.append(request.url)
+        return None if len(asked) <= 3 else answer(404, "There are no documents.")
+
+    program = faulty(before, count=250)
+    done = program.inside("pdf", "--all", "--concurrency", 1)
+    *failed, counts, told, _ = done.err.splitlines()
+    assert done.code == 4
+    assert told == (
+        "gcore-invoices: Gave up, because 10 documents in a row failed in the same way: "
+        "The API answered 404 Not Found: There are no documents."
+    )
+    assert len(failed) in {10, 11}
+    assert counts == (
+        f"3 downloaded, 0 already there, {len(failed)} failed, {247 - len(failed)} not tried; "
+        "invoices/manifest.jsonl lists what is there."
+    )
+    assert len(asked) == 3 + len(failed)
+    again = program.inside("pdf", "--all", "--concurrency", 4)
+    assert "0 downloaded, 3 already there, " in again.err  # what is there says nothing of the rest
+    assert " not tried" in again.err
+    assert len(asked) <= 14 + 18
+
+
+def test_it_goes_on_when_some_work_in_between_or_fail_in_other_ways(faulty):
+    asked = []
+
+    def before(request):
+        if not request.url.endswith("/download"):
+            return None
+        asked.append(request.url)
+        if len(asked) in {9, 18, 27}:
+            return None
+        return answer(404, "It was deleted.") if len(asked) <= 20 or len(asked) % 2 else answer(400, "No.")
+
+    done = faulty(before, count=39).inside("pdf", "--all", "--concurrency", 1)
+    assert done.code == 4
+    assert "3 downloaded, 0 already there, 36 failed; " in done.err
+    assert "Gave up" not in done.err
+
+
+def test_the_network_that_has_gone_ends_it_and_the_ids_that_are_left_are_counted(program, monkeypatch):
+    once = partial(InvoicesClient, retry=RetryPolicy(attempts=1))
+    monkeypatch.setattr("gcore_invoices.cli.options.InvoicesClient", once)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        done = program.inside("pdf", *range(1, 41), "--base-url", url)
+    *failed, counts, told, remedy = done.err.splitlines()
+    assert done.code == 4
+    assert told.startswith("gcore-invoices: Gave up, because 10 documents in a row failed in the same way: ")
+    assert "Connection refused" in told
+    assert "gcore-invoices doctor" in remedy
+    assert 10 <= len(failed) <= 18
+    assert f"{len(failed)} failed, {40 - len(failed)} not tried." in counts
+
+
+def test_a_full_disk_ends_it_at_once(program, monkeypatch):
+    def full(self, path):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "replace", full)
+    done = program.inside("pdf", *JUNE, "--concurrency", 1)
+    assert done.code == 2
+    assert done.err.splitlines()[-2].startswith("gcore-invoices: ")
+    assert "No space left on device." in done.err.splitlines()[-2]
+    assert re.search(r"0 downloaded, 0 already there, [12] failed, \d+ not tried", done.err)
+
+
+def test_names_that_are_taken_never_end_it(program):
+    folder = program.folder / "invoices"
+    folder.mkdir()
+    assert program.inside("pdf", "--all", "--since", "2026-05", "--into", "copy").code == 0
+    names = files(program.folder / "copy")
+    assert len(names) > 12
+    for name in names:
+        (folder / name).write_bytes(b"mine")
+    done = program.inside("pdf", "--all", "--since", "2026-05")
+    assert done.code == 2
+    assert f"0 downloaded, 0 already there, {len(names)} failed." in done.err
+    assert set(files(folder).values()) == {b"mine"}
+
+
+def test_a_list_that_breaks_off_ends_it_and_what_came_is_told(faulty):
+    def before(request):
+        return answer(400, "No.") if re.search("offset=[1-9]", request.url) else None
+
+    program = faulty(before, count=120)
+    done = program.inside("pdf", "--all")
+    assert done.code == 4
+    assert "100 downloaded, 0 already there, 0 failed, 20 not tried; " in done.err
+    assert done.err.splitlines()[-1].startswith("gcore-invoices: The API answered 400 Bad Request")
+    assert len(manifest(program.folder / "invoices")) == len(done.out.splitlines()) == 100
+
+
+def test_a_folder_that_was_made_for_nothing_is_removed_and_another_is_not(program):
+    done = program.inside("pdf", 1)
+    assert done.err.splitlines()[-1] == "0 downloaded, 0 already there, 1 failed."
+    assert list(program.folder.iterdir()) == []
+    (program.folder / "mine").mkdir()
+    program.inside("pdf", 1, "--into", "mine")
+    assert [path.name for path in program.folder.iterdir()] == ["mine"]
 
 
 @pytest.fixture

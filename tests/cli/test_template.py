@@ -87,7 +87,12 @@ def test_no_template_leads_out_of_its_folder(text, name):
         ("{nmae}", "Unknown field of --name 'nmae'. Did you mean 'name'?"),
         ("{}", "Unknown field of --name ''."),
         ("{0}", "Unknown field of --name '0'."),
-        ("{name!r}", "Unknown field of --name 'name'"),
+        ("{name!r}", "--name '{name!r}': {name!r} does not work: leave !r away."),
+        ("{client_id:%Y}", "--name '{client_id:%Y}': {client_id:%Y} does not work: Invalid format specifier"),
+        (
+            "{invoice_date_due:5}{payment_state:d}",
+            "--name '{invoice_date_due:5}{payment_state:d}': {payment_state:d} does not work",
+        ),
         ("{name.upper}", "Unknown field of --name 'name.upper'."),
         ("{extra}", "Unknown field of --name 'extra'."),
         ("{name", "--name '{name' cannot be read: expected '}' before end of string."),
