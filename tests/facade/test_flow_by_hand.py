@@ -208,6 +208,11 @@ def test_a_wrapper_of_throttle_that_returns_something_else_is_said():
     )
 
 
+def test_a_throttle_waits_until_the_deadline_at_most(clock):
+    _, step = begin(session(hooks(throttle=lambda: 5), deadline=50))
+    assert step == _flow.Step(_flow.Sleep(5), 1050)
+
+
 def test_a_throttle_beyond_the_deadline_tells_of_the_attempt_before_it(clock):
     waits = iter([None, 60])
     flow, _ = begin(session(hooks(throttle=lambda: next(waits)), deadline=50, attempts=2))
@@ -242,6 +247,14 @@ def test_a_broken_connection_is_told_only_the_request_id():
     flow, step = begin(session())
     step.do.open(200, HEADERS).body.feed(b"{")
     assert ends(flow, httpx.ReadError("reset")).request_id == "r-***"
+
+
+@pytest.mark.parametrize(("now", "kind"), [(1009.5, gi.InternalServerError), (1010, gi.APITimeoutError)])
+def test_an_error_status_counts_though_its_body_breaks_off_until_the_deadline(clock, now, kind):
+    flow, step = begin(session())
+    step.do.open(503, HEADERS)
+    clock.now = now
+    assert type(ends(flow, httpx.ReadTimeout("slow"))) is kind
 
 
 @pytest.mark.parametrize("status", [199, 300, 301, 500])

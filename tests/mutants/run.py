@@ -104,9 +104,13 @@ class Mutants:
 
     def _mutmut(self, *arguments: str, quiet: bool = False) -> str:
         command = [Path(sys.executable).with_name("mutmut"), *arguments]
+        # What turns on a terminal fills a log with tens of thousands of lines.
+        shown = sys.stdout.isatty() and not quiet
         done = subprocess.run(
-            command, cwd=self.folder, check=True, text=True, stdout=subprocess.PIPE if quiet else None
+            command, cwd=self.folder, check=False, text=True, stdout=None if shown else subprocess.PIPE
         )
+        if done.returncode:
+            sys.exit(f"{done.stdout or ''}\nmutmut {' '.join(arguments)} failed for {self.module}.")
         return done.stdout or ""
 
 
@@ -119,6 +123,8 @@ def main(modules: list[str]) -> None:
         if module not in TESTS:
             sys.exit(f"MODULE is one of {', '.join(TESTS)}, not {module!r}.")
         mutants = Mutants(module)
+        sys.stdout.write(f"{module} …\n")
+        sys.stdout.flush()
         mutants.lay_out()
         mutants.run()
         total, survivors = len(mutants.statuses()), mutants.survivors()

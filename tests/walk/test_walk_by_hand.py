@@ -321,6 +321,39 @@ def test_rows_that_come_behind_all_the_time_are_passed_over_in_large_steps():
     assert len(story) < 70
 
 
+@pytest.mark.parametrize(("resumed", "requests"), [(False, 72), (True, 1067)])
+def test_the_way_through_rows_that_are_known_has_an_end(resumed, requests):
+    """Four times the pages that brought something, and sixteen more; and a thousand for a resumed walk."""
+    last = 10**6
+    limits = Limits(resume=gi.Checkpoint(query().fingerprint(), last, 3)) if resumed else Limits()
+    walk = _walk.walk(query(), limits)
+    page = None
+    with pytest.raises(gi.PaginationError, match="shows nothing new, yet it counts 10000000") as caught:
+        while True:
+            step = walk.send(page)
+            page = None
+            if isinstance(step, Deliver):
+                continue
+            # The last row, and then rows before it, each page one row further on.
+            ids = [last] if step.offset == 0 else [step.offset, step.offset + 1]
+            rows = tuple(invoice(number) for number in ids)
+            page = Page(invoices=rows, count=10**7, offset=step.offset, has_next=True)
+            if step.offset == 0:
+                page = msgspec.structs.replace(page, invoices=(invoice(last - 1), *rows))
+    assert caught.value.report.requests == requests
+
+
+def test_two_rows_the_wrong_way_round_are_enough_to_tell():
+    rows = List(1, 2, 3)
+    story = told(query(), rows, answer=lambda page, _: msgspec.structs.replace(page, invoices=shuffled(page)))
+    assert story[1].startswith("! The API does not sort by id as asked")
+
+
+def shuffled(page):
+    first, second, third = page.invoices
+    return first, third, second
+
+
 def test_no_more_is_asked_for_ahead_than_a_client_may_fetch_at_once():
     rows = List(*range(1, 101))
     walk = _walk.walk(query(2), Limits())
