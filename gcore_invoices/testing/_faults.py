@@ -3,39 +3,52 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 from http.client import responses
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
+from attrs import define, field, frozen, setters
+
+from gcore_invoices._checks import number
+from gcore_invoices.errors import UsageError, unknown_name
 from gcore_invoices.sandbox.rules import Response
 
 Operation: TypeAlias = Literal["list", "get", "download"]
 
+_DAY = 86_400  # seconds
 
-@dataclass(frozen=True)
+
+@frozen
 class Fault:
     """One fault: an answer in the place of the real one, a wait, or a cut."""
 
     instead: Response | None = None
-    delay: float = 0.0
+    delay: float = field(default=0.0, validator=number(0, _DAY))
     cut: bool = False
 
 
 NONE = Fault()
 
 
-@dataclass
+@define(on_setattr=setters.NO_OP)  # counted down to nought
 class _Waiting:
     fault: Fault
-    times: int
-    operation: Operation | None
+    times: int = field(validator=number(1, whole=True))
+    operation: Operation | None = field()
+
+    @operation.validator
+    def _is_one(self, _: object, value: object) -> None:
+        if value is None or value in get_args(Operation):
+            return
+        if isinstance(value, str):
+            raise unknown_name("operation", value, get_args(Operation))
+        raise UsageError(f"operation takes text such as 'list', not {value!r}.")
 
 
-@dataclass
+@define
 class Faults:
     """Faults that wait for their requests: the first that fits is taken, one for each request."""
 
-    _waiting: list[_Waiting] = field(default_factory=list)
+    _waiting: list[_Waiting] = field(factory=list)
 
     def put(self, fault: Fault, times: int, operation: Operation | None) -> None:
         """Let so many requests of an operation, or of any, meet a fault."""
@@ -52,12 +65,19 @@ class Faults:
         return NONE
 
 
-def refusal(status: int, detail: str | None, retry_after: float | None) -> Response:
+@frozen
+class Refusal:
     """An error answer in the form of the sandbox."""
-    if detail is None:
-        detail = responses.get(status, "Failed on request")
-    body = json.dumps({"detail": detail}).encode()
-    headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
-    if retry_after is not None:
-        headers["Retry-After"] = f"{retry_after:g}"
-    return Response(status, headers, body)
+
+    status: int = field(validator=number(300, 599, whole=True))
+    detail: str | None
+    retry_after: float | None = field(validator=number(0, optional=True))
+
+    def answer(self) -> Response:
+        """The answer; without a detail it says the status's own phrase."""
+        detail = responses.get(self.status, "Failed on request") if self.detail is None else self.detail
+        body = json.dumps({"detail": detail}).encode()
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        if self.retry_after is not None:
+            headers["Retry-After"] = f"{self.retry_after:g}"
+        return Response(self.status, headers, body)

@@ -9,13 +9,16 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, cast
 
 from gcore_invoices.errors import UsageError, unknown_name
-from gcore_invoices.models import Invoice, decode_invoice
+from gcore_invoices.models import Invoice, MoveType, PaymentState, decode_invoice
 from gcore_invoices.sandbox.selection import Filters, Order, Row, select
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _AMOUNTS = ("amount_untaxed", "amount_tax", "amount_total")
+OPEN_FIELDS = {"payment_state": PaymentState, "move_type": MoveType}
+"""The enums that may grow."""
+
 _FIRST_DAY = dt.date(2026, 1, 1)
 _TAX = Decimal(21)
 
@@ -79,7 +82,7 @@ def _defaults(invoice_id: int, number: int, wanted: Mapping[str, Any]) -> dict[s
     """An unpaid invoice: one a day from the first of January 2026, for the month before."""
     day = _FIRST_DAY + dt.timedelta(days=number - 1)
     if isinstance(wanted.get("invoice_date"), str):
-        day = dt.date.fromisoformat(wanted["invoice_date"])
+        day = _day(wanted["invoice_date"])
     until = day.replace(day=1) - dt.timedelta(days=1)
     kind = "RINV" if wanted.get("move_type") == "out_refund" else "INV"
     created = f"{day}T06:00:00Z"
@@ -118,11 +121,16 @@ def _wire(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Fields in the form of the wire.
 
     Raises:
-        UsageError: A name is unknown, or an amount is a float.
+        UsageError: A name is unknown, or a value is not what its field takes.
     """
-    for name in fields:
+    for name, value in fields.items():
         if name not in Row.__annotations__:
             raise unknown_name("invoice field", name, Row.__annotations__)
+        # A slip of the pen is no new state. A member that is unknown was made so on purpose.
+        if type(value) is str and name in OPEN_FIELDS and not OPEN_FIELDS[name](value).is_known:
+            raise unknown_name(name, value, [known.value for known in OPEN_FIELDS[name]])
+        if name == "id" and isinstance(value, int) and value < 1:
+            raise UsageError(f"An id is a number of 1 or more, not {value}.")
     return {
         name: _amount(name, value) if name in _AMOUNTS else _text(value) for name, value in fields.items()
     }
@@ -142,6 +150,13 @@ def _plain(amount: Decimal) -> str:
     exponent = amount.as_tuple().exponent
     short = isinstance(exponent, int) and exponent > -12
     return format(amount, ".12f" if short else "f")
+
+
+def _day(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"invoice_date takes a date, or text such as '2026-04-02', not {text!r}.") from None
 
 
 def _text(value: Any) -> Any:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, Unpack
 from urllib.parse import parse_qsl, urlsplit
 
 from gcore_invoices import AsyncInvoicesClient, InvoicesClient, RetryPolicy
-from gcore_invoices.errors import UsageError
+from gcore_invoices.errors import UsageError, unknown_name
 from gcore_invoices.models import Invoice
 from gcore_invoices.sandbox.rules import API_KEY, PATH, Request, Response, handle
 from gcore_invoices.testing._doors import ORIGIN, FakeTransport, Port
-from gcore_invoices.testing._faults import Fault, Faults, Operation, refusal
-from gcore_invoices.testing._store import MemoryStore
+from gcore_invoices.testing._faults import Fault, Faults, Operation, Refusal
+from gcore_invoices.testing._store import OPEN_FIELDS, MemoryStore
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -24,11 +24,22 @@ if TYPE_CHECKING:
 
     from gcore_invoices.models import MoveType, PaymentState
 
-_RETRY: Final = RetryPolicy(backoff=0)
+
+class _NoWaits(RetryPolicy):
+    """The usual policy, but for its waits: those that an answer asks for are not sat out either."""
+
+    def wait(self, attempt: int, retry_after: float | None, share: float) -> float | None:
+        return None if super().wait(attempt, retry_after, share) is None else 0.0
+
+
+_RETRY: Final = _NoWaits()
 
 
 class InvoiceFields(TypedDict, total=False):
-    """Fields of an invoice, as keywords of `FakeApi.add` and `update`. Text is taken as it is on the wire."""
+    """Fields of an invoice, as keywords of `FakeApi.add` and `update`. Text is taken as it is on the wire.
+
+    Text for an enum is a value that is known; `unknown_enum` sets another.
+    """
 
     id: int
     name: str
@@ -215,13 +226,16 @@ class FakeApi:
         """Answer the next requests with an error. Faults come one a request, in the order they were set.
 
         Args:
-            status: The HTTP status.
+            status: The HTTP status, from 300 to 599.
             times: How many requests.
             operation: Only requests of this kind: `list`, `get` or `download`.
             detail: What the answer says; the status's own phrase by default.
-            retry_after: Seconds that the answer asks to wait.
+            retry_after: Seconds that the answer asks to wait. Clients from here do not.
+
+        Raises:
+            UsageError: A value is not what it takes; so it is with `delay` and `cut`.
         """
-        self._fault(Fault(instead=refusal(status, detail, retry_after)), times, operation)
+        self._fault(Fault(instead=Refusal(status, detail, retry_after).answer()), times, operation)
 
     def delay(self, seconds: float, *, times: int = 1, operation: Operation | None = None) -> None:
         """Hold the next answers back.
@@ -244,16 +258,19 @@ class FakeApi:
         """Give an invoice, the first if none is named, a value that no version of the library knows yet.
 
         Raises:
-            UsageError: There is no such invoice.
+            UsageError: There is no such invoice, or the value is known.
         """
+        kind = OPEN_FIELDS.get(field)
+        if kind is None:
+            raise unknown_name("open field", field, OPEN_FIELDS)
+        if kind(value).is_known:
+            raise UsageError(f"{value!r} is a {field} that is known: update() sets it.")
         with self._lock:
             if invoice is None:
                 invoice = next(iter(self._store.invoices), 0)
-            return self._store.update(_id(invoice), {field: value})
+            return self._store.update(_id(invoice), {field: kind(value)})
 
     def _fault(self, fault: Fault, times: int, operation: Operation | None) -> None:
-        if times < 1:
-            raise UsageError(f"A fault happens once or more often, not {times} times.")
         with self._lock:
             self._faults.put(fault, times, operation)
 
@@ -268,6 +285,8 @@ class FakeApi:
     def _plan(self, number: int, operation: Operation | None, action: Callable[[], object]) -> None:
         if number < 1:
             raise UsageError(f"Requests are counted from 1, not {number}.")
+        if not callable(action):
+            raise UsageError(f"What is to be done is a function without arguments, not {action!r}.")
         with self._lock:
             self._actions.append(_Action(number, operation, action))
 
@@ -327,6 +346,8 @@ def _operation(path: str) -> Operation | Literal["other"]:
 
 
 def _fields(invoice: Invoice | None) -> dict[str, Any]:
+    if not isinstance(invoice, Invoice | None):
+        raise UsageError(f"add() takes an Invoice, or fields by their names: not {invoice!r}.")
     return {} if invoice is None else {name: getattr(invoice, name) for name in InvoiceFields.__annotations__}
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -147,13 +148,17 @@ def test_amounts_follow_from_those_that_are_given(given, amounts, gcore_api):
         ({"amount_total": True}, "takes a Decimal, an int or text"),
         ({"amount_total": "much"}, "is no amount"),
         ({"amount_total": "NaN"}, "could not send"),
-        ({"invoice_date": "soon"}, "soon"),
+        ({"invoice_date": "soon"}, "invoice_date takes a date, or text such as '2026-04-02', not 'soon'."),
+        ({"invoice_date_due": "2026-02-30"}, "could not send"),
+        ({"payment_state": "payed"}, "Unknown payment_state 'payed'. Did you mean 'paid'?"),
+        ({"move_type": "refund"}, "Unknown move_type 'refund'. Did you mean 'out_refund'?"),
+        ({"id": 0}, "An id is a number of 1 or more, not 0."),
         ({"client_id": "x"}, "client_id"),
         ({"created_at": datetime(2026, 1, 1)}, "needs its zone"),  # noqa: DTZ001 - that is the point
     ],
 )
 def test_what_the_api_could_not_send_is_refused(fields, words, gcore_api):
-    with pytest.raises((UsageError, ValueError)) as caught:
+    with pytest.raises(UsageError) as caught:
         gcore_api.add(**fields)
     assert words in str(caught.value)
     assert gcore_api.invoices == []
@@ -178,22 +183,37 @@ def test_an_invoice_can_be_added_as_it_is(gcore_api):
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "words"),
     [
-        lambda api: api.add(id=1001),
-        lambda api: api.update(5),
-        lambda api: api.update(1001, id=5),
-        lambda api: api.remove(5),
-        lambda api: api.unknown_enum(5),
-        lambda api: api.fail(times=0),
-        lambda api: api.before_request(0, print),
-        lambda api: api.between_pages(print, after=-1),
+        (lambda api: api.add(id=1001), "There is an invoice 1001 already"),
+        (lambda api: api.add(5), "add() takes an Invoice, or fields by their names: not 5."),
+        (lambda api: api.update(5), "There is no invoice 5 here; there are [1001]."),
+        (lambda api: api.update(1001, id=5), "The id of an invoice does not change"),
+        (lambda api: api.remove(5), "There is no invoice 5 here"),
+        (lambda api: api.unknown_enum(5), "There is no invoice 5 here"),
+        (lambda api: api.unknown_enum(value="paid"), "'paid' is a payment_state that is known"),
+        (lambda api: api.unknown_enum(field="currency"), "Unknown open field 'currency'."),
+        (lambda api: api.fail(times=0), "times takes an integer of 1 or more, not 0."),
+        (lambda api: api.fail(200), "status takes an integer from 300 to 599, not 200."),
+        (lambda api: api.fail("503"), "status takes an integer from 300 to 599, not '503'."),
+        (lambda api: api.fail(429, retry_after=-1), "retry_after takes a number of 0 or more, not -1."),
+        (lambda api: api.fail(operation="downlod"), "Unknown operation 'downlod'. Did you mean 'download'?"),
+        (lambda api: api.cut(operation=["get"]), "operation takes text such as 'list', not ['get']."),
+        (lambda api: api.delay(-1), "delay takes a number from 0 to 86400, not -1."),
+        (lambda api: api.delay("5"), "delay takes a number from 0 to 86400, not '5'."),
+        (lambda api: api.before_request(0, print), "Requests are counted from 1, not 0."),
+        (lambda api: api.between_pages(print, after=-1), "Requests are counted from 1, not 0."),
+        (lambda api: api.between_pages(5), "What is to be done is a function without arguments, not 5."),
     ],
 )
-def test_what_cannot_be_is_an_error(wrong, gcore_api):
-    gcore_api.add()
-    with pytest.raises(UsageError):
+def test_what_cannot_be_is_an_error(wrong, words, gcore_api):
+    invoice = gcore_api.add()
+    with pytest.raises(UsageError) as caught:
         wrong(gcore_api)
+    assert str(caught.value).startswith(words)
+    # Nothing of it is left to come.
+    assert gcore_api.client.get(invoice.id) == invoice
+    assert len(gcore_api.requests) == 1
 
 
 def test_filters_and_order_are_those_of_the_api(gcore_api, call):
@@ -229,6 +249,18 @@ def test_a_failure_is_retried_without_waiting(gcore_api, call):
     gcore_api.fail(status=503, times=2)
     assert call.get(invoice.id) == invoice
     assert len(gcore_api.requests) == 3
+
+
+def test_nothing_is_waited_for_that_an_answer_asks_for(gcore_api, call):
+    invoice = gcore_api.add()
+    gcore_api.fail(429, retry_after=59)
+    started = time.monotonic()
+    assert call.get(invoice.id) == invoice
+    assert time.monotonic() - started < 30
+    # Beyond what a client is ready to wait for, it is told, as ever.
+    gcore_api.fail(429, retry_after=61)
+    with pytest.raises(RateLimitError):
+        call.get(invoice.id)
 
 
 def test_a_failure_reaches_who_does_not_retry(gcore_api, call_once):
