@@ -14,9 +14,11 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from attrs import frozen
 from faults.server import HungUpError, head, says, silent_after, whole
 from faults.test_scenarios import BODY, GOOD, GOOD_PDF
 from support import KEY, PDF, Wire, pdf
@@ -35,36 +37,67 @@ def in_the_wait(exchange):
     exchange.send(whole(b"", "503 Wait", retry_after=59))
 
 
-# What a call waits for when it is ended: what the server does, and how many requests it has seen by then.
+class Progress:
+    """A plugin that tells how far calls have come."""
+
+    def __init__(self):
+        self.begun, self.scheduled = [], []
+
+    @gi.hookimpl
+    def before_send(self):
+        self.begun.append(True)
+
+    @gi.hookimpl
+    def retry_scheduled(self):
+        self.scheduled.append(True)
+
+
+@frozen
+class Moment:
+    """Calls that wait: for what, on which server, and how it is told that so many of them do."""
+
+    server: Any
+    options: dict
+    reached: Any
+
+    def wait(self, folder, calls=1):
+        until(lambda: self.reached(self.server, self.options["plugins"][0], folder) >= calls)
+
+
+def until(true, seconds=5):
+    limit = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < limit, "it never happened"
+        time.sleep(0.002)
+
+
+# What a call waits for when it is ended: what the server does, and how many calls are that far.
 MOMENTS = {
-    "the head": (silent_after(), 1),
-    "the body": (silent_after(head(content_length=99, content_type="application/pdf") + PDF[:50]), 1),
-    "the next attempt": (in_the_wait, 1),
-    "TLS": ("greet", 0),
+    "the head": (silent_after(), lambda server, _, __: len(server.requests)),
+    "the body": (
+        silent_after(head(content_length=99, content_type="application/pdf") + PDF[:50]),
+        lambda _, __, folder: len(left_in(folder)),  # its file is made when the head is there
+    ),
+    "the next attempt": (in_the_wait, lambda _, progress, __: len(progress.scheduled)),
+    "TLS": ("greet", lambda server, _, __: server.connections),
 }
 
 
 @pytest.fixture(params=MOMENTS)
 def moment(request, serve, certificates):
-    """A server that makes a call wait, what tells that it waits, and the client's options."""
-    does, requests = MOMENTS[request.param]
-    options = {"api_key": KEY, "retry": PATIENT}
+    does, reached = MOMENTS[request.param]
+    options = {"api_key": KEY, "retry": PATIENT, "plugins": [Progress()]}
     if does == "greet":
         server = serve(says(GOOD), tls=certificates.server, greet=lambda exchange: exchange.silence())
         options |= {"ca_bundle": certificates.ca, "timeouts": gi.Timeouts(connect=20)}
     else:
         server = serve(does)
-    return (
-        server,
-        lambda server: len(server.requests) >= requests and server.connections,
-        options | {"base_url": server.url},
-    )
+    return Moment(server, options | {"base_url": server.url}, reached)
 
 
 async def happens(server, true):
     """What `wait_for` waits for, without blocking the loop."""
     await asyncio.to_thread(server.wait_for, true)
-    await asyncio.sleep(0.02)  # what was sent is read
 
 
 def nothing_is_left(server, folder):
@@ -77,12 +110,12 @@ def nothing_is_left(server, folder):
 
 
 def test_a_cancelled_call_leaves_nothing(moment, tmp_path):
-    server, waits, options = moment
+    server = moment.server
 
     async def main():
-        client = gi.AsyncInvoicesClient(**options)
+        client = gi.AsyncInvoicesClient(**moment.options)
         task = asyncio.create_task(client.download(42, tmp_path / "a.pdf"))
-        await happens(server, waits)
+        await asyncio.to_thread(moment.wait, tmp_path)
         task.cancel()
         started = time.monotonic()
         with pytest.raises(asyncio.CancelledError):
@@ -184,10 +217,11 @@ def test_an_interrupt_in_a_hook_leaves_nothing(connect, tmp_path, hook):
 
 
 def child(code, *arguments):
-    """Runs Python in a process of its own, with warnings as errors."""
+    """Runs Python in a process of its own, with warnings as errors. It may wait for a byte on its input."""
     text = textwrap.dedent(code)
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-c", text, *map(str, arguments)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -206,7 +240,14 @@ INTERRUPTED = """
     import asyncio, os, sys, threading, gc
     import gcore_invoices as gi
     url, folder, flavour = sys.argv[1:]
-    options = dict(api_key="1234$abc", base_url=url, retry=gi.RetryPolicy(attempts=9, backoff=60, max_backoff=60))
+
+    class Progress:
+        @gi.hookimpl
+        def retry_scheduled(self):
+            open(folder + "/waits", "w").close()
+
+    options = dict(api_key="1234$abc", base_url=url, retry=gi.RetryPolicy(attempts=9, backoff=60, max_backoff=60),
+                   plugins=[Progress()])
 
     async def main():
         async with gi.AsyncInvoicesClient(**options) as client:
@@ -222,7 +263,7 @@ INTERRUPTED = """
         gc.collect()
         sockets = [n for n in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{n}")
                    and os.readlink(f"/proc/self/fd/{n}").startswith("socket:")]
-        print("interrupted", sockets, threading.active_count(), os.listdir(folder))
+        print("interrupted", sockets, threading.active_count(), sorted(set(os.listdir(folder)) - {"waits"}))
 """
 
 
@@ -231,10 +272,10 @@ def test_control_c_ends_a_call_at_once_and_leaves_nothing(serve, flavour, tmp_pa
     server = serve(MOMENTS[at][0])
     process = child(INTERRUPTED, server.url, tmp_path, flavour)
     server.wait_for(lambda server: server.requests, 15)
-    time.sleep(0.1)
+    if at != "the head":  # its file is there, or the mark of its wait
+        until(lambda: left_in(tmp_path))
     process.send_signal(signal.SIGINT)
-    threads = 1
-    assert ended(process, 10) == f"interrupted [] {threads} []"
+    assert ended(process, 10) == "interrupted [] 1 []"
     server.all_hung_up()
 
 
@@ -242,12 +283,10 @@ def test_control_c_ends_a_call_at_once_and_leaves_nothing(serve, flavour, tmp_pa
 
 
 def test_closing_the_sync_client_ends_what_other_threads_wait_for(moment, tmp_path):
-    server, _, options = moment
-    client = gi.InvoicesClient(**options)
+    client = gi.InvoicesClient(**moment.options)
     with ThreadPoolExecutor(4) as threads:
         calls = [threads.submit(client.download, 42, tmp_path / f"{n}.pdf") for n in range(4)]
-        server.wait_for(lambda server: 4 in {server.connections, len(server.requests)})
-        time.sleep(0.05)
+        moment.wait(tmp_path, 4)
         started = time.monotonic()
         client.close()
         for call in calls:
@@ -255,16 +294,14 @@ def test_closing_the_sync_client_ends_what_other_threads_wait_for(moment, tmp_pa
                 call.result(5)
             assert caught.value.operation == "download"
         assert time.monotonic() - started < 0.5
-    nothing_is_left(server, tmp_path)
+    nothing_is_left(moment.server, tmp_path)
 
 
 def test_closing_the_async_client_ends_what_other_tasks_wait_for(moment, tmp_path):
-    server, _, options = moment
-
     async def main():
-        client = gi.AsyncInvoicesClient(**options)
+        client = gi.AsyncInvoicesClient(**moment.options)
         calls = [asyncio.create_task(client.download(42, tmp_path / f"{n}.pdf")) for n in range(4)]
-        await happens(server, lambda server: 4 in {server.connections, len(server.requests)})
+        await asyncio.to_thread(moment.wait, tmp_path, 4)
         started = time.monotonic()
         await client.close()
         for call in calls:
@@ -276,17 +313,17 @@ def test_closing_the_async_client_ends_what_other_tasks_wait_for(moment, tmp_pat
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(main())
-    nothing_is_left(server, tmp_path)
+    nothing_is_left(moment.server, tmp_path)
 
 
 def test_closing_ends_those_too_that_wait_for_a_connection(serve, monkeypatch):
     monkeypatch.setattr("gcore_invoices._connect._LIMITS", httpx.Limits(max_connections=1))
-    server = serve(silent_after())
-    client = gi.InvoicesClient(api_key=KEY, base_url=server.url)
+    server, progress = serve(silent_after()), Progress()
+    client = gi.InvoicesClient(api_key=KEY, base_url=server.url, plugins=[progress])
     with ThreadPoolExecutor(3) as threads:
         calls = [threads.submit(client.get, 42) for _ in range(3)]
         server.wait_for(lambda server: server.requests)
-        time.sleep(0.05)
+        until(lambda: len(progress.begun) == 3)
         started = time.monotonic()
         client.close()
         for call in calls:
@@ -320,6 +357,12 @@ def test_closing_ends_a_slow_look_up(monkeypatch):
             end.set()
 
 
+def connecting_to(port):
+    """Whether the kernel tries to connect to this port of loopback, and has no answer yet."""
+    tried = f"0100007F:{port:04X} 02"  # the address and SYN_SENT, as the kernel writes them
+    return tried in Path("/proc/net/tcp").read_text()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="a listener that is full drops what comes on Linux")
 def test_closing_ends_a_connect_that_hangs():
     with socket.socket() as full:
@@ -329,8 +372,7 @@ def test_closing_ends_a_connect_that_hangs():
             client = gi.InvoicesClient(api_key=KEY, base_url=f"http://127.0.0.1:{full.getsockname()[1]}")
             with ThreadPoolExecutor(1) as threads:
                 call = threads.submit(client.get, 42)
-                time.sleep(0.2)
-                assert not call.done()
+                until(lambda: connecting_to(full.getsockname()[1]))
                 started = time.monotonic()
                 client.close()
                 with pytest.raises(gi.UsageError, match="This client is closed"):
@@ -415,7 +457,7 @@ def test_sixteen_threads_get_each_their_own_answer(serve):
 
 
 FORKED = """
-    import os, sys, threading, time
+    import os, sys, threading
     import httpx
     import gcore_invoices as gi
     url = sys.argv[1]
@@ -424,7 +466,7 @@ FORKED = """
     client.get(1), given.get(1)
     under_way = threading.Thread(target=lambda: client.get(7))  # its locks are held when the child is made
     under_way.start()
-    time.sleep(0.2)
+    os.read(0, 1)
     view = client.with_options(timeouts=gi.Timeouts(deadline=5))
 
     def report(word):
@@ -455,15 +497,31 @@ FORKED = """
 """
 
 
+def under_way(server, target="/7"):
+    return any(request.target.endswith(target) for request in server.requests)
+
+
+def tell(process):
+    """Give a child the byte that it waits for."""
+    process.stdin.write("!")
+    process.stdin.flush()
+
+
 def test_a_child_has_a_pool_of_its_own_and_leaves_the_parents_alone(serve):
+    go_on = threading.Event()
+
     def behave(exchange):
         if exchange.request.target.endswith("/7"):
-            time.sleep(0.7)
+            assert go_on.wait(15)
         exchange.send(GOOD)
 
     server = serve(behave)
     process = child(FORKED, server.url)
-    said = ended(process).splitlines()
+    server.wait_for(under_way, 15)
+    tell(process)
+    said = [process.stdout.readline().strip() for _ in range(2)]
+    go_on.set()
+    said += ended(process).splitlines()
     assert said == [
         "A transport that was given cannot be shared with a child process: make the client there.",
         "This client is closed: make a new one, or keep the work inside its `with` block.",
@@ -479,12 +537,12 @@ def test_a_child_has_a_pool_of_its_own_and_leaves_the_parents_alone(serve):
 
 def test_a_child_that_closes_the_client_ends_its_own_calls_and_not_the_parents(serve):
     code = """
-    import os, sys, threading, time
+    import os, sys, threading
     import gcore_invoices as gi
     client = gi.InvoicesClient(api_key="1234$abc", base_url=sys.argv[1], retry=gi.RetryPolicy(attempts=1))
     under_way = threading.Thread(target=lambda: os.write(1, b"%d\\n" % client.get(7).id))
     under_way.start()
-    time.sleep(0.2)
+    os.read(0, 1)
 
     def ended():
         try:
@@ -497,7 +555,7 @@ def test_a_child_that_closes_the_client_ends_its_own_calls_and_not_the_parents(s
         try:
             own = threading.Thread(target=ended)
             own.start()
-            time.sleep(0.2)
+            os.read(0, 1)
             client.close()
             own.join(5)
         finally:
@@ -507,13 +565,23 @@ def test_a_child_that_closes_the_client_ends_its_own_calls_and_not_the_parents(s
     client.close()
     """
 
+    go_on = threading.Event()
+
     def behave(exchange):
         if exchange.request.target.endswith("/9"):
             exchange.silence()
-        time.sleep(0.7)
+        assert go_on.wait(15)
         exchange.send(GOOD)
 
-    assert ended(child(code, serve(behave).url)).split() == ["ended", "42"]
+    server = serve(behave)
+    process = child(code, server.url)
+    server.wait_for(under_way, 15)
+    tell(process)
+    server.wait_for(lambda server: under_way(server, "/9"), 15)
+    tell(process)
+    assert process.stdout.readline() == "ended\n"
+    go_on.set()
+    assert ended(process) == "42"
 
 
 def test_a_server_is_never_left_with_half_a_connection(connect):
