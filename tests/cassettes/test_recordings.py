@@ -414,6 +414,24 @@ def test_nothing_is_written_while_something_is_left(left):
         Scrubber({"one": tape}, secrets=["1234$abcdef"]).scrubbed()
 
 
+def test_cookies_and_what_varies_are_not_recorded():
+    sent = {
+        "Set-Cookie": ["id=ann"],
+        "Date": ["now"],
+        "Server": ["x"],
+        "X-Account": ["ann"],
+        "Allow": ["GET"],
+    }
+    told = recording.clean_response({"headers": sent, "body": {"string": b""}})
+    assert told["headers"] == {"allow": ["GET"]}
+    request = vcr.request.Request(
+        "GET", "http://127.0.0.1:4711/x?a=1", "", {"Cookie": "id=ann", "Authorization": "apikey 1234$abcdef"}
+    )
+    cleaned = recording.clean_request(request)
+    assert cleaned.uri == f"{recording.PUBLIC}/x?a=1"
+    assert dict(cleaned.headers) == {"authorization": "apikey KEY", "host": "api.gcore.com"}
+
+
 def test_a_recording_only_reads():
     with pytest.raises(ValueError, match="only reads: it asks with GET, not DELETE"):
         recording.clean_request(vcr.request.Request("DELETE", f"{recording.PUBLIC}{PATH}/5", "", {}))
