@@ -58,8 +58,9 @@ _FIELD = {PaymentState: "payment_state", MoveType: "move_type"}
 class Fetch(msgspec.Struct, frozen=True):
     """Ask for a page. Answered with the `Page`.
 
-    `ahead` are the offsets that will be asked for next if nothing moves; they may be fetched already, with
-    the same order and limit. Whatever was fetched ahead and is not among them any more is to be thrown away.
+    `ahead` are the offsets that will be asked for next if nothing moves; they may be fetched already, in the
+    same order and with this limit; one planned earlier may come with the limit of its time. Whatever was
+    fetched ahead and is not among them any more is to be thrown away.
     """
 
     order: Order
@@ -211,7 +212,8 @@ class _Run:
                 yield from self._deliver(page, new)
                 if self.full:
                     return
-            elif self._is_end(page, still=still, looked=looked, length=length):
+            elif len(rows) < min(length, self._limit) and self._is_end(page, still=still, looked=looked):
+                # (A whole page may be followed by more, whatever the count says.)
                 return
             elif at_end or len(rows) <= 1 or not (still or onward):
                 # What does not fit together, such as a next page after the end, is looked at once more.
@@ -228,14 +230,13 @@ class _Run:
     def _longest_way(self) -> int:
         return _WAY * (_PATIENCE + self._seen["pages"]) + (_WAY_RESUMED if self._resumed else 0)
 
-    def _is_end(self, page: Page, *, still: bool, looked: bool, length: int) -> bool:
-        """Whether a page without new rows shows that there are no more."""
+    def _is_end(self, page: Page, *, still: bool, looked: bool) -> bool:
+        """Whether a short page without new rows shows that there are no more."""
         fits = _fits(page) and not page.has_next
         if still:
             return fits or (looked and page.offset + len(page.invoices) >= page.count)
-        # Rows came or went before this very look. A short page that ends where the walk has come to is its
-        # end all the same; a whole one may be another page under a false offset.
-        return fits and len(page.invoices) < length and self._stops_where_reached(page)
+        # Rows came or went before this very look. What ends where the walk has come to is its end still.
+        return fits and self._stops_where_reached(page)
 
     def _stops_where_reached(self, page: Page) -> bool:
         return (page.invoices[-1].id if page.invoices else None) == self._reached

@@ -387,6 +387,38 @@ def test_a_walk_that_fails_says_where_to_go_on(order):
     assert caught.value.checkpoint == gi.Checkpoint(asked_for.fingerprint(), last, 3)
 
 
+def test_a_whole_page_is_no_end_whatever_the_count_says():
+    rows = List(*range(1, 8))
+    before = {3: lambda: rows.delete(3), 4: lambda: rows.insert(3)}
+
+    def counts_itself(page, asked):
+        return changed(count=len(page.invoices), has_next=False)(page, asked)
+
+    story = told(query(page_size=2), rows, before, counts_itself)
+    assert [line for line in story if line.startswith("=")] == [
+        "= 1 2 at 0",
+        "= 3 at 2",
+        "= 4 at 3",
+        "= 5 at 4",
+        "= 6 at 5",
+        "= 7 at 6",
+    ]
+    assert story[-1].endswith("complete True")
+
+
+def test_an_offset_passed_over_is_no_end_on_a_page_that_was_fetched_ahead():
+    def the_first_three(page, asked):
+        # Asked for when pages were of three rows, read when they are longer; at 4 it seems to end the list.
+        return changed(invoices=rows.page(BY_ID, 0, 3).invoices, has_next=page.offset + 3 < 7)(page, asked)
+
+    rows = List(*range(1, 8))
+    story = told(query(page_size=3), rows, answer=the_first_three)
+    assert "= 1 2 3 at 0" in story
+    assert any(
+        line.startswith("! After 3 invoices the API shows nothing new, yet it counts 7.") for line in story
+    )
+
+
 def test_a_walk_by_a_key_that_can_change_knows_no_place_to_go_on():
     walk = _walk.walk(query(order_by=SortKey.AMOUNT_TOTAL.asc()), Limits())
     rows = ten()
