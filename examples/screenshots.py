@@ -9,6 +9,7 @@ import fcntl
 import io
 import os
 import pty
+import re
 import shlex
 import struct
 import subprocess
@@ -16,6 +17,7 @@ import sys
 import termios
 from pathlib import Path
 
+from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
 
@@ -23,13 +25,20 @@ from gcore_invoices.sandbox import SandboxServer
 
 FOLDER = Path(__file__).parent.parent / "docs" / "screenshots"
 PROGRAM = Path(sys.executable).parent / "gcore-invoices"
-COLUMNS, ROWS = 132, 50
+ROWS = 50
+# How wide each is, so that none is wider than what it shows.
 SHOTS = {
-    "help": "--help",
-    "list": "list --unpaid --since 2026-05 --sort -amount_total,id --limit 12",
-    "summary": "summary --since 2026-01 --as-of 2026-06-30",
-    "check": "check --overdue-days 14 --max-open EUR:10000 --as-of 2026-06-30",
+    "help": (84, "--help"),
+    "list": (102, "list --unpaid --since 2026-05 --sort -amount_total,id --limit 12 --as-of 2026-06-30"),
+    "summary": (116, "summary --since 2026-01 --as-of 2026-06-30"),
+    "check": (122, "check --overdue-days 14 --max-open EUR:10000 --as-of 2026-06-30"),
 }
+
+# Rich's own has a font from a server that is not ours: who looks at a picture would tell it so.
+FONTS = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
+SVG = re.sub(r"@font-face {{.*?}}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL).replace(
+    "Fira Code, monospace", FONTS
+)
 
 
 def main() -> None:
@@ -37,19 +46,19 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     with SandboxServer() as sandbox:
         settings = {"GCORE_BASE_URL": sandbox.url, "GCORE_API_KEY": sandbox.api_key, "TERM": "xterm-256color"}
-        for name, arguments in SHOTS.items():
-            screen = shoot(shlex.split(arguments), os.environ | settings)
-            picture = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
+        for name, (columns, arguments) in SHOTS.items():
+            screen = shoot(shlex.split(arguments), os.environ | settings, columns)
+            picture = Console(record=True, width=columns, file=io.StringIO(), force_terminal=True)
             picture.print(Text(f"$ gcore-invoices {arguments}\n", style="bold green"))
             picture.print(Text.from_ansi(screen))
-            picture.save_svg(str(FOLDER / f"{name}.svg"), title="gcore-invoices")
+            picture.save_svg(str(FOLDER / f"{name}.svg"), title="gcore-invoices", code_format=SVG)
             print(f"docs/screenshots/{name}.svg")
 
 
-def shoot(arguments: list[str], variables: dict[str, str]) -> str:
+def shoot(arguments: list[str], variables: dict[str, str], columns: int) -> str:
     """What the program shows on a terminal."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
     with subprocess.Popen([PROGRAM, *arguments], env=variables, stdout=theirs, stderr=theirs):  # noqa: S603 - ours
         os.close(theirs)
         seen = b""

@@ -10,7 +10,7 @@ from typer import Option
 
 from gcore_invoices.cli.options import Columns, Connection, Filters, Sort
 from gcore_invoices.cli.progress import read
-from gcore_invoices.cli.text import choice
+from gcore_invoices.cli.text import choice, day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,6 +41,9 @@ def list_invoices(
         ),
     ] = None,
     columns: Columns = None,
+    as_of: Annotated[
+        str | None, Option(metavar="DATE", help="The day on which a table marks what is overdue; today.")
+    ] = None,
     connection: Connection,
 ) -> None:
     """List invoices."""
@@ -49,6 +52,7 @@ def list_invoices(
     on_terminal = sys.stdout.isatty()
     kind = choice("format", ("table" if on_terminal else "jsonl") if format_ is None else format_, FORMATS)
     chosen = None if columns is None else check_columns(part.strip() for part in columns.split(","))
+    date = day(as_of, "--as-of")
     with connection.client() as client:
         pager = client.list(filters.query(sort), max_items=limit)
         # A bar and rows cannot share a terminal; a table comes at the end.
@@ -57,7 +61,7 @@ def list_invoices(
         if kind == "table":
             from gcore_invoices.cli.table import show
 
-            show(list(walk), chosen)
+            show(list(walk), chosen, date)
         elif kind == "json":
             _write_json(walk, chosen)
         else:

@@ -33,9 +33,8 @@ _RANKS = {"client_id": 3, "invoice_date": 2, "id": 1}
 _RIGHT = {"id", "client_id", "payer_id", "invoice_id", "amount_total", "amount_tax", "amount_untaxed"}
 
 
-def show(invoices: Sequence[Invoice], columns: Sequence[str] | None, today: dt.date | None = None) -> None:
+def show(invoices: Sequence[Invoice], columns: Sequence[str] | None, today: dt.date) -> None:
     """Print a table, and below it what the invoices come to in each currency."""
-    today = today or dt.datetime.now().astimezone().date()
     screen = console()
     shown = []
     for name in columns or _HEADINGS:

@@ -137,6 +137,22 @@ def test_on_a_terminal_it_is_a_table_with_colours(program, everything):
     assert f"{len(expected)} invoices; in all EUR" in screen
 
 
+def test_what_is_overdue_on_another_day(program, everything):
+    day = "2026-06-30"
+    done = program.inside("list", "--unpaid", "--since", "2026-01", "--as-of", day, "--format", "table")
+    late = [
+        row
+        for row in everything
+        if row["payment_state"] == "not_paid"
+        and (row["invoice_date"] or "") >= "2026"
+        and row["move_type"] == "out_invoice"
+        and row["invoice_date_due"] < day
+    ]
+    assert done.out.count("!") == len(late) + 1 > 1
+    assert len(late) < len([line for line in done.out.splitlines() if "INV/" in line])
+    assert program.inside("list", "--as-of", "2026").code == 2
+
+
 def test_amounts_are_aligned_and_refunds_are_below_zero(program):
     done = program.inside("list", "--type", "out_refund", "--limit", 9, "--format", "table")
     lines = [line for line in done.out.splitlines() if "RINV" in line]
