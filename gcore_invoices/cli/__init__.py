@@ -27,11 +27,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         import rich  # noqa: F401 - late, and only to see whether it is there
         import typer  # noqa: F401
+
+        from gcore_invoices.cli.run import run
+
+        return run(list(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt:  # while it loads
+        return 130
     except ImportError as error:
         if error.name not in {"rich", "typer"}:
             raise
         sys.stderr.write(f"{MISSING}\n")
         return 2
-    from gcore_invoices.cli.run import run
-
-    return run(list(sys.argv[1:] if arguments is None else arguments))

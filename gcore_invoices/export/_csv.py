@@ -22,6 +22,9 @@ BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 # forms are read as the plain ones (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}",
             "\N{FULLWIDTH HYPHEN-MINUS}", "\N{FULLWIDTH COMMERCIAL AT}")  # fmt: skip
+# What may stand before that: blanks that are stripped, or not seen; and our own apostrophe, so that no two
+# texts become one.
+_BEFORE = " '\0\v\f\N{NO-BREAK SPACE}\N{IDEOGRAPHIC SPACE}\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}"
 _FROM_OUTSIDE = frozenset({"name", "move_type", "currency", "payment_state"})  # `extra` begins with a brace
 
 
@@ -90,4 +93,4 @@ def undefused(column: str, text: str) -> str:
 
 def defused(text: str) -> str:
     """Text that no spreadsheet runs: with an apostrophe in front where one would."""
-    return f"'{text}" if text.lstrip(" \0").startswith(_FORMULA) else text
+    return f"'{text}" if text.lstrip(_BEFORE).startswith(_FORMULA) else text

@@ -278,6 +278,19 @@ def test_ctrl_c_is_130(faulty):
     assert (process.returncode, out, errors) == (130, b"", b"")
 
 
+def test_ctrl_c_while_it_loads_is_130_too(program, monkeypatch):
+    class Interrupting:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if name == "gcore_invoices.cli.run":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "gcore_invoices.cli.run", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupting, *sys.meta_path])
+    done = program.inside("list")
+    assert (done.code, done.out, done.err) == (130, "", "")
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_the_end_by_another_signal(faulty, name):
     """`kill`, and the end of a terminal: like Ctrl-C, with the code of the signal."""
