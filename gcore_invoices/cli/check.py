@@ -31,7 +31,7 @@ FORMATS = ("text", "json")
 EXAMPLES = (
     "check --overdue-days 14",
     "check --overdue-days 14 --max-open EUR:10000 --max-open USD:5000",
-    "check --max-open EUR:10000 --client-id 20841 --format json || mail -s 'Invoices' finance@example.com",
+    "check --max-open EUR:10000 --client-id 20841 > report || mail -s Invoices finance@example.com < report",
 )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "export invoices.csv",
     "export march.xlsx --period 2026-03",
-    "export march.csv --period 2026-03 --excel --columns name,invoice_date,amount_total,currency",
+    "export march.csv --period 2026-03 --excel --columns id,name,invoice_date,amount_total,currency",
     "export all.parquet --overwrite",
     "export all.jsonl --resume",
 )

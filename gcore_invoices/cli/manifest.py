@@ -82,9 +82,10 @@ class Manifest:
             self._file.write(b"\n")  # the last line may have been cut off
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
         try:
-            self._write_anew()
+            with suppress(OSError):  # the disk is full: the lines as they were noted do as well
+                self._file.close()
+                self._write_anew()
         finally:
             self._held.close()
             shutil.rmtree(self._unfinished, ignore_errors=True)

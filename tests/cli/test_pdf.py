@@ -238,6 +238,19 @@ def test_a_full_disk_ends_it_at_once(program, monkeypatch):
     assert re.search(r"0 downloaded, 0 already there, [12] failed, \d+ not tried", done.err)
 
 
+def test_a_manifest_that_cannot_be_written_anew_is_one_all_the_same(program, monkeypatch):
+    def full(self):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert program.inside("pdf", 90005).code == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(Manifest, "_write_anew", full)
+        done = program.inside("pdf", 90002, 1)
+    assert done.err.splitlines()[0].startswith("id 1: The API answered 404")
+    assert "1 downloaded, 0 already there, 1 failed; " in done.err
+    assert "2 already there" in program.inside("pdf", 90002, 90005).err
+
+
 def test_names_that_are_taken_never_end_it(program):
     folder = program.folder / "invoices"
     folder.mkdir()
