@@ -209,6 +209,7 @@ def test_a_missing_library_is_named(exports, name, library, extra, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_exports(tmp_path):
     def peak(count):
         for name in ("old.jsonl", "new.jsonl"):

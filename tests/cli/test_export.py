@@ -103,6 +103,7 @@ def test_after_a_failure_it_goes_on_where_it_was(faulty, ending):
     assert (program.folder / f"a.{ending}").read_bytes() == (program.folder / f"whole.{ending}").read_bytes()
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_nothing(faulty):
     asked, held = Semaphore(0), Event()
 
@@ -172,6 +173,7 @@ def kill(process):
     assert process.wait(20) == -signal.SIGKILL
 
 
+@pytest.mark.slow
 @needs_locks
 @pytest.mark.parametrize("options", [[], ["--resume"]], ids=" ".join)
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
@@ -190,6 +192,7 @@ def test_a_killed_export_goes_on_where_it_was(held, ending, options):
     assert (held.folder / f"a.{ending}").read_bytes() == (held.folder / f"whole.{ending}").read_bytes()
 
 
+@pytest.mark.slow
 @needs_locks
 @pytest.mark.parametrize("ending", ["csv", "parquet", "xlsx"])
 def test_the_next_export_removes_what_a_killed_one_has_left(held, ending):
@@ -202,6 +205,7 @@ def test_the_next_export_removes_what_a_killed_one_has_left(held, ending):
     assert names(held) == [f"a.{ending}"]
 
 
+@pytest.mark.slow
 @needs_locks
 def test_nobody_goes_on_with_a_file_that_is_being_written(held):
     with exporting(held, "a.jsonl") as process:

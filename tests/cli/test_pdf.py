@@ -308,6 +308,7 @@ def held(faulty):
     let_go.set()
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_no_half_file_and_the_next_run_goes_on(held):
     with held.start("pdf", "--all") as process:
         assert held.stopped.wait(30)
@@ -324,6 +325,7 @@ def test_ctrl_c_leaves_no_half_file_and_the_next_run_goes_on(held):
     assert len(files(folder)) == len(manifest(folder)) == 12
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_what_it_left_is_removed(held):
     folder = held.folder / "invoices"
     with held.start("pdf", "--all") as process:
@@ -349,6 +351,7 @@ def test_a_killed_run_goes_on_and_what_it_left_is_removed(held):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="two processes are not told apart there")
 def test_two_runs_do_not_share_a_folder(held):
     with held.start("pdf", "--all") as process:
