@@ -159,13 +159,13 @@ class BaseClient(Generic[TransportT, TokenT, PagerT]):
         """What this client has done so far, in numbers: `client.metrics.snapshot()`.
 
         Raises:
-            UsageError: The plugin `metrics` is blocked.
+            UsageError: The plugin `metrics` is blocked, or replaced by another of its name.
         """
         found = self._plugins.find(Metrics)
         if found is None:
             raise UsageError(
                 "This client keeps no metrics: its plugin 'metrics' is blocked, by disabled_plugins or by "
-                "GCORE_INVOICES_DISABLED_PLUGINS."
+                "GCORE_INVOICES_DISABLED_PLUGINS, or another has its name; see client.inactive_plugins."
             )
         return found  # type: ignore[no-any-return]
 

@@ -6,6 +6,7 @@ import inspect
 import logging
 import os
 from collections.abc import Iterable
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +18,7 @@ from gcore_invoices.errors import UsageError, unknown_name
 from gcore_invoices.hookspecs import KINDS, PROJECT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from importlib.metadata import EntryPoint
     from types import TracebackType
@@ -101,14 +102,15 @@ class Plugins:
                 continue
             try:
                 plugin = _load(candidate)
-                hooks = self._look_at(plugin, info)
+                with _reading(info):
+                    hooks = self._check(plugin, info)
+                    first = next((other for other, known in usable if known == plugin), None)
             except UsageError as error:
                 if strict or not candidate.may_fail:
                     raise
                 inactive.append(evolve(info, state="failed", reason=str(error)))
                 _log.error("%s The client goes on without it.", error)
                 continue
-            first = next((other for other, known in usable if known == plugin), None)
             if first is not None:
                 inactive.append(_replaced(info, first, "is equal to it"))
                 continue
@@ -116,6 +118,7 @@ class Plugins:
         # pluggy calls the plugin that was registered last first.
         for info, plugin in reversed(usable):
             self._manager.register(plugin, info.name)
+        self._plugins = tuple(plugin for _, plugin in usable)
         self.active = tuple(info for info, _ in usable)
         """In the order they are called."""
         self.inactive = tuple(inactive)
@@ -123,16 +126,8 @@ class Plugins:
         self.hooks = Hooks(self._manager)
 
     def find(self, kind: type[Any]) -> Any:
-        """The active plugin of a class, or None."""
-        return next((plugin for plugin in self._manager.get_plugins() if isinstance(plugin, kind)), None)
-
-    def _look_at(self, plugin: object, info: PluginInfo) -> tuple[str, ...]:
-        try:
-            return self._check(plugin, info)
-        except UsageError:
-            raise
-        except Exception as error:  # its __getattr__, __dir__ and properties are a stranger's code
-            raise UsageError(f"Plugin {info} cannot be read: {type(error).__name__}: {error}.") from error
+        """The active plugin of a class that is called first, or None."""
+        return next((plugin for plugin in self._plugins if isinstance(plugin, kind)), None)
 
     def _check(self, plugin: object, info: PluginInfo) -> tuple[str, ...]:
         """Refuse what pluggy would take without a word or explain in its own terms."""
@@ -142,10 +137,8 @@ class Plugins:
         for attribute in dir(plugin):
             options: Any = self._manager.parse_hookimpl_opts(plugin, attribute)
             if options is None:
-                if attribute in KINDS and callable(getattr(plugin, attribute)):
-                    _log.warning(
-                        "Plugin %s: %s is not marked with @hookimpl and is never called.", info, attribute
-                    )
+                if attribute in KINDS:
+                    _check_unused(getattr(plugin, attribute), attribute, info)
                 continue
             name = options.get("specname") or attribute
             function = getattr(plugin, attribute)
@@ -164,8 +157,22 @@ class Plugins:
         return tuple(name for name in KINDS if name in found)
 
 
+def _check_unused(value: object, hook: str, info: PluginInfo) -> None:
+    """Tell of what has a hook's name and is no implementation to pluggy."""
+    if not callable(value):
+        return
+    # Whatever has a __getattr__ may answer to this name too; the mark itself is a dictionary.
+    if isinstance(getattr(value, f"{PROJECT}_impl", None), dict):
+        raise UsageError(
+            f"Plugin {info}: {hook} is marked with @hookimpl, but is no function, and would never be called: "
+            "write a `def` around it, and mark that."
+        )
+    _log.warning("Plugin %s: %s is not marked with @hookimpl and is never called.", info, hook)
+
+
 def _check_implementation(function: Any, options: Mapping[str, Any], hook: str, where: str) -> None:
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+    # Unwrapped, for @asynccontextmanager; a decorator may well make a plain function of a coroutine's.
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(inspect.unwrap(function)):
         raise UsageError(
             f"{where}: {hook} is an async function. Hooks are plain functions that both clients call; "
             "hand longer work to a task or a thread."
@@ -195,6 +202,17 @@ def _check_implementation(function: Any, options: Mapping[str, Any], hook: str, 
         if parameter.name not in valid and not optional:
             takes = ", ".join(valid) or "no arguments"
             raise UsageError(f"{where}: {hook} has no argument {parameter.name!r}; it takes {takes}.")
+
+
+@contextmanager
+def _reading(plugin: object) -> Iterator[None]:
+    """Look into a plugin: its `__getattr__`, `__eq__` and properties are a stranger's code."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except Exception as error:
+        raise UsageError(f"Plugin {plugin} cannot be read: {type(error).__name__}: {error}.") from error
 
 
 def _load(candidate: _Candidate) -> object:
@@ -241,10 +259,11 @@ def _explicit(plugins: Sequence[object]) -> Iterable[_Candidate]:
     seen: list[object] = []
     names: set[str] = set()
     for plugin in plugins:
-        if plugin in seen:
-            raise UsageError(f"The plugin {plugin!r} is listed twice.")
+        with _reading(repr(type(plugin).__name__)):
+            if plugin in seen:
+                raise UsageError(f"The plugin {plugin!r} is listed twice.")
+            name = unique = _name(plugin)
         seen.append(plugin)
-        name = unique = _name(plugin)
         number = 1
         while unique in names:
             number += 1

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import logging
 import subprocess
 import sys
 import types
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from attrs import frozen
@@ -19,6 +23,7 @@ from gcore_invoices import hookimpl, hookspecs
 from gcore_invoices.plugins import manager
 from gcore_invoices.plugins.builtin import built_in_plugins
 from gcore_invoices.plugins.manager import PluginInfo, Plugins
+from gcore_invoices.plugins.metrics import Metrics
 
 LOGGER = "gcore_invoices.plugins"
 VALID = "Valid: " + ", ".join(sorted(hookspecs.KINDS)) + "."
@@ -549,6 +554,8 @@ def test_an_async_function_is_refused(make_client):
         + f"after_response{ends}"
     )
     assert refusal(make_client, plugin(intercept=intercept)).endswith(f": intercept{ends}")
+    context = plugin(call_context=asynccontextmanager(intercept))
+    assert refusal(make_client, context).endswith(f": call_context{ends}")
 
 
 WRAPPABLE = "before_send, intercept, throttle, decide_retry, register_exporters, register_commands"
@@ -653,6 +660,97 @@ def test_a_property_of_a_plugin_is_not_run(make_client):
             """Look."""
 
     assert make_client(plugins=[Watch()]).real.plugins[0].name == "Watch"
+
+
+class BrokenName:
+    @property
+    def name(self):
+        raise RuntimeError("not ready")
+
+
+class BrokenAnswer:
+    def __getattr__(self, attribute):
+        raise LookupError(attribute)
+
+
+class BrokenEquality:
+    def __eq__(self, other):
+        raise ValueError("ambiguous")
+
+    __hash__ = None
+
+
+BROKEN_PLUGINS = {
+    "name": (BrokenName, "RuntimeError: not ready"),
+    "__getattr__": (BrokenAnswer, "LookupError: name"),
+    "__eq__": (BrokenEquality, "ValueError: ambiguous"),
+}
+
+
+@pytest.mark.parametrize(("broken", "words"), BROKEN_PLUGINS.values(), ids=BROKEN_PLUGINS)
+def test_a_plugin_that_cannot_be_read_is_refused_by_its_class(make_client, broken, words):
+    broken = type(broken.__name__, (broken,), {"after_response": hookimpl(lambda self: None)})
+    said = refusal(make_client, broken(), broken())
+    assert said == f"Plugin '{broken.__name__}' cannot be read: {words}."
+
+
+def test_an_installed_plugin_that_cannot_be_compared_does_not_take_the_client_down(
+    make_client, install, caplog
+):
+    odd = type("Odd", (BrokenEquality,), {"after_response": hookimpl(lambda self: None)})
+    install(Entry("odd", odd))
+    client = make_client(Wire(ok), plugins=[plugin(after_error=lambda: None)])
+    assert client.get(1).id == 1
+    (info,) = client.real.inactive_plugins
+    assert info.reason == "Plugin 'odd' (gcore-odd 1.2) cannot be read: ValueError: ambiguous."
+
+
+def test_a_plugin_need_not_be_hashable(make_client):
+    """A dataclass is not, unless it is frozen."""
+    told = []
+
+    @dataclass
+    class Watch:
+        limit: int = 1
+
+        @hookimpl
+        def after_response(self):
+            told.append(self.limit)
+
+    client = make_client(Wire(ok), plugins=[Watch()])
+    client.get(1)
+    assert told == [1]
+    assert client.real.metrics.snapshot()["calls"] == {"get": {"ok": 1}}
+
+
+def test_of_several_of_a_class_the_one_that_is_called_first_is_found(make_client):
+    mine = [Metrics() for _ in range(9)]
+    for number, each in enumerate(mine):
+        each.name = f"mine {number}"
+    assert make_client(plugins=mine).real.metrics is mine[0]
+
+
+MARKED = {
+    "partial": hookimpl(functools.partial(lambda told, call: told.append(call), [])),
+    "cached": hookimpl(functools.lru_cache(lambda self, call: None)),
+}
+
+
+@pytest.mark.parametrize("marked", MARKED.values(), ids=MARKED)
+def test_what_is_marked_and_no_function_is_refused(make_client, marked):
+    """pluggy passes it over without a word."""
+    watch = type("Watch", (), {"after_response": marked, "after_error": hookimpl(lambda self: None)})()
+    assert refusal(make_client, watch) == (
+        "Plugin 'Watch': after_response is marked with @hookimpl, but is no function, and would never be "
+        "called: write a `def` around it, and mark that."
+    )
+
+
+def test_what_answers_to_every_name_is_not_marked(make_client, caplog):
+    mock = plugin(after_response=lambda: None)
+    mock.after_error = MagicMock()
+    assert make_client(plugins=[mock]).real.plugins[0].hooks == ("after_response",)
+    assert "Plugin 'plugin': after_error is not marked with @hookimpl and is never called." in caplog.messages
 
 
 def test_static_and_class_methods_are_hooks_too(make_client):

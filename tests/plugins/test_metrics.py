@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
 
 import httpx
 import pytest
@@ -183,6 +184,18 @@ def test_a_client_without_metrics_says_so(make_client, monkeypatch, by):
     client = make_client(Wire.of(), disabled_plugins=["metrics"] if by == "argument" else [])
     with pytest.raises(UsageError, match="keeps no metrics: its plugin 'metrics' is blocked"):
         _ = client.real.metrics
+
+
+def test_a_client_whose_metrics_were_replaced_says_so(make_client):
+    module = ModuleType("metrics")
+    module.after_response = hookimpl(lambda: None)
+    client = make_client(Wire.of(), plugins=[module])
+    with pytest.raises(UsageError) as caught:
+        _ = client.real.metrics
+    assert str(caught.value) == (
+        "This client keeps no metrics: its plugin 'metrics' is blocked, by disabled_plugins or by "
+        "GCORE_INVOICES_DISABLED_PLUGINS, or another has its name; see client.inactive_plugins."
+    )
 
 
 def test_what_was_stopped_from_outside_is_cancelled_and_did_not_fail():
