@@ -259,17 +259,17 @@ def call(
             returned something that is no answer to it.
     """
     state = _State(operation, session, document, began)
-    try:
-        with session.hooks.around(state.call):
+    with session.hooks.around(state.call):
+        try:
             try:
                 return (yield from _attempts(state, told))
             except DeadlinePassed:
                 raise state.late() from None
-    except InvoicesError as error:
-        state.tell(error)
-        for chained in (error.__cause__, error.__context__):
-            clean(chained, session.settings.credential)
-        raise
+        except InvoicesError as error:
+            state.tell(error)
+            for chained in (error.__cause__, error.__context__):
+                clean(chained, session.settings.credential)
+            raise
 
 
 def _attempts(state: _State[T], told: Callable[[InvoicesError | None, float], None] | None) -> Flow[T]:

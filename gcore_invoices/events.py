@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 
 import httpx
 from attrs import Factory, field, frozen
@@ -23,8 +23,11 @@ def _read_only(given: Mapping[str, str]) -> Mapping[str, str]:
     return MappingProxyType(dict(given))
 
 
-def _headers(given: Any) -> httpx.Headers:
-    return given if isinstance(given, httpx.Headers) else httpx.Headers(given)
+class _Headers(httpx.Headers):
+    def __setitem__(self, *_: object) -> NoReturn:
+        raise TypeError("An answer's headers cannot be changed: make a Response with other ones.")
+
+    __delitem__ = update = __setitem__  # type: ignore[assignment]
 
 
 @frozen(eq=False, kw_only=True)
@@ -71,7 +74,7 @@ class Response:
 
     Attributes:
         status_code: The HTTP status.
-        headers: Any mapping or list of pairs; read back without regard to case.
+        headers: Any mapping or list of pairs; read back without regard to case, and never changed.
         body: The decoded body; of an error its beginning, with the key masked. None for a document that
             went to its file.
         size: Decoded bytes of the body.
@@ -80,7 +83,7 @@ class Response:
 
     status_code: int
     # An answer may echo a secret, and error trackers show the repr of every local.
-    headers: httpx.Headers = field(factory=httpx.Headers, converter=_headers, repr=False)
+    headers: httpx.Headers = field(factory=_Headers, converter=_Headers, repr=False)
     body: bytes | None = field(default=b"", repr=False)
     size: int = field(default=Factory(lambda self: len(self.body or b""), takes_self=True), kw_only=True)
     intercepted: bool = field(default=False, kw_only=True)

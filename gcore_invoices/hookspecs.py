@@ -42,14 +42,13 @@ Kind = Literal["observer", "decider", "collected"]
 KINDS: dict[str, Kind] = {}
 """Every hook with its kind."""
 
-_spec = pluggy.HookspecMarker(PROJECT)
 FunctionT = TypeVar("FunctionT", bound="Callable[..., Any]")
 
 
 def _hook(kind: Kind, *, firstresult: bool = False) -> Callable[[FunctionT], FunctionT]:
     def declare(function: FunctionT) -> FunctionT:
         KINDS[function.__name__] = kind
-        return _spec(function, firstresult=firstresult)
+        return pluggy.HookspecMarker(PROJECT)(function, firstresult=firstresult)
 
     return declare
 

@@ -218,6 +218,33 @@ def test_a_context_is_left_with_the_error_when_the_call_fails(make_client):
 
 
 @pytest.mark.hook("call_context")
+@pytest.mark.parametrize("wait", [99.0, 0.0], ids=["never sent", "answered"])
+def test_a_context_is_left_with_the_error_as_the_caller_gets_it(make_client, wait):
+    told = []
+
+    @contextmanager
+    def note():
+        try:
+            yield
+        except gi.InvoicesError as error:
+            told.append((error, error.operation, error.attempts, error.elapsed))
+            raise
+
+    client = make_client(
+        Wire(down),
+        plugins=[plugin(call_context=note, throttle=lambda: wait)],
+        timeouts=gi.Timeouts(deadline=9),
+        retry=gi.RetryPolicy(attempts=1),
+    )
+    with pytest.raises(gi.InvoicesError) as caught:
+        client.get(1)
+    error = caught.value
+    assert told == [(error, "get", error.attempts, error.elapsed)]
+    assert (error.operation, error.attempts) == ("get", int(not wait))
+    assert error.elapsed >= 0
+
+
+@pytest.mark.hook("call_context")
 def test_a_context_is_left_when_the_call_is_cancelled(make_client, flavour):
     notes = []
     interrupt = interrupts(flavour)
@@ -777,6 +804,42 @@ def test_what_an_answer_is_told_as(make_client):
     assert (got.size, got.intercepted) == (len(got.body), False)
     assert (document.body, document.size) == (None, len(PDF))
     assert refused.body == b'{"detail": "***"}'
+
+
+CHANGES = {
+    "set": lambda headers: headers.update({"x-request-id": "mine"}),
+    "item": lambda headers: headers.__setitem__("x-request-id", "mine"),
+    "delete": lambda headers: headers.__delitem__("x-request-id"),
+    "pop": lambda headers: headers.pop("x-request-id"),
+}
+
+
+@pytest.mark.hook("after_response")
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_plugin_cannot_change_an_answers_headers_for_the_next(make_client, change, caplog):
+    seen = []
+
+    def tamper(response):
+        change(response.headers)
+
+    plugins = [plugin("tampers", after_response=tamper), plugin(after_response=keep("response", seen))]
+    make_client(Wire.of(answer(wire_invoice(1), x_request_id="r-1")), plugins=plugins).get(1)
+    assert [response.headers["X-Request-ID"] for response in seen] == ["r-1"]
+    (record,) = caplog.records
+    assert str(record.exc_info[1]) == (
+        "An answer's headers cannot be changed: make a Response with other ones."
+    )
+
+
+def test_an_answer_of_ones_own_keeps_what_it_was_made_of():
+    mine = httpx.Headers([("a", "1"), ("a", "2"), ("b", "ä")], encoding="iso-8859-1")
+    made = gi.Response(200, mine)
+    mine["a"] = "3"
+    assert made.headers.multi_items() == [("a", "1"), ("a", "2"), ("b", "ä")]
+    assert made.headers.get_list("A") == ["1", "2"]
+    copy = made.headers.copy()
+    copy["c"] = "4"
+    assert gi.Response(200, copy).headers["c"] == "4"
 
 
 # -- decide_retry and retry_scheduled
