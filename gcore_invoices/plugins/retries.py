@@ -35,7 +35,7 @@ class RetryPolicy:
 
     Repeated are GET requests that were answered with 408, 429 or any 5xx, could not connect (save for a
     certificate that is not trusted), timed out, or got a body that was cut short or could not be decoded. The
-    wait before try *n* is drawn evenly from zero to `min(max_backoff, backoff · 2ⁿ⁻¹)` seconds (full jitter),
+    wait after try *n* is drawn evenly from zero to `min(max_backoff, backoff · 2ⁿ⁻¹)` seconds (full jitter),
     and never shorter than the API asked for.
 
     Attributes:
