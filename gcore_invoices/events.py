@@ -83,7 +83,7 @@ class Response:
 
     status_code: int
     # An answer may echo a secret, and error trackers show the repr of every local.
-    headers: httpx.Headers = field(factory=_Headers, converter=_Headers, repr=False)
+    headers: httpx.Headers = field(factory=httpx.Headers, converter=_Headers, repr=False)
     body: bytes | None = field(default=b"", repr=False)
     size: int = field(default=Factory(lambda self: len(self.body or b""), takes_self=True), kw_only=True)
     intercepted: bool = field(default=False, kw_only=True)
