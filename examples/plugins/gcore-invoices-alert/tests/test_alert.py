@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import gcore_invoices_alert
 import httpx
 import pytest
-from gcore_invoices_alert import OverdueAlert
+from gcore_invoices_alert import OverdueAlert, _Told
 
 from gcore_invoices import AsyncInvoicesClient, InvoicesClient, UsageError
 
@@ -171,6 +171,7 @@ def test_each_is_told_of_once_also_after_a_restart(make, read, webhook):
     alert.flush()
     read(alert, invoice(1), invoice(2), invoice(3))
     alert.close()
+    _Told._known.clear()
     restarted = make()
     read(restarted, invoice(1), invoice(2), invoice(3), invoice(4))
     restarted.close()
@@ -279,6 +280,38 @@ def test_hooks_never_wait_for_the_chat(make, read, webhook):
     assert [text.count("(id ") for text in webhook.texts] == [1, 1]
 
 
+def test_hooks_never_wait_for_the_disk(make, read, webhook, monkeypatch):
+    write, in_time = _Told._write, []
+    writing, may_write = threading.Event(), threading.Event()
+
+    def slowly(told):
+        writing.set()
+        in_time.append(may_write.wait(5))
+        write(told)
+
+    monkeypatch.setattr(_Told, "_write", slowly)
+    alert = make()
+    read(alert, invoice(1))
+    assert writing.wait(10)
+    read(alert, invoice(1), invoice(2))
+    may_write.set()
+    assert alert.flush()
+    assert in_time == [True, True]
+    assert [text.count("(id ") for text in webhook.texts] == [1, 1]
+
+
+def test_the_plugins_of_several_clients_tell_of_each_once(make, read, webhook, tmp_path):
+    first, second = make(), make()
+    read(first, invoice(1))
+    read(second, invoice(1), invoice(2))
+    read(first, invoice(2), invoice(3))
+    assert first.flush()
+    assert second.flush()
+    told = " ".join(webhook.texts)
+    assert [told.count(f"(id {number})") for number in (1, 2, 3)] == [1, 1, 1]
+    assert sorted(json.loads((tmp_path / "deep" / "told.json").read_text())["told"]) == [1, 2, 3]
+
+
 def test_what_waits_is_bounded_and_what_is_dropped_is_told_another_time(
     make, read, webhook, monkeypatch, caplog
 ):
@@ -370,7 +403,9 @@ def test_without_a_webhook_it_says_what_to_set():
         OverdueAlert()
 
 
-@pytest.mark.parametrize("address", ["hooks.example/S3CRET", "file:///etc/S3CRET", "https:///S3CRET"])
+@pytest.mark.parametrize(
+    "address", ["hooks.example/S3CRET", "file:///etc/S3CRET", "https:///S3CRET", "http://S3CRET]"]
+)
 def test_an_address_that_cannot_be_right_is_refused_and_not_shown(address):
     with pytest.raises(UsageError, match="is no http:// or https:// address") as caught:
         OverdueAlert(address)

@@ -349,7 +349,10 @@ def test_a_call_leaves_nothing_behind(make, cache, clock):
     assert not list(cache._confirmed)
 
 
-@pytest.mark.parametrize("settings", [{"max_age": -1}, {"max_bytes": -1}, {"max_age": float("nan")}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"max_age": -1}, {"max_bytes": -1}, {"max_age": float("nan")}, {"max_age": "60"}, {"max_bytes": None}],
+)
 def test_settings_that_cannot_be_right_are_refused(settings):
     with pytest.raises(UsageError, match="A cache takes 0 or more"):
         ResponseCache(**settings)

@@ -18,7 +18,7 @@ from collections import defaultdict
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
@@ -75,13 +75,13 @@ class OverdueAlert:
             raise UsageError(
                 f"No webhook to post to: set the environment variable {WEBHOOK}, or pass webhook=."
             )
-        if urlsplit(given).scheme not in {"http", "https"} or not urlsplit(given).hostname:
+        if not _is_web(given):
             raise UsageError("The webhook is no http:// or https:// address.")
         path = (
             state or os.environ.get(STATE) or Path.home() / ".local" / "state" / "gcore-invoices-alert.json"
         )
         self._today = today or (lambda: datetime.now(UTC).date())
-        self._told = _Told(Path(path))
+        self._told = _Told.of(Path(path))
         self._poster = _Poster(given, self._told)
         # Without a close(), what waits is still posted when the plugin goes or Python ends.
         self._finalizer = weakref.finalize(self, self._poster.close, _PATIENCE)
@@ -107,6 +107,14 @@ class OverdueAlert:
 
     def __repr__(self) -> str:
         return "<OverdueAlert>"
+
+
+def _is_web(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # its words quote the address
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
 def _is_overdue(invoice: Invoice, today: date) -> bool:
@@ -159,11 +167,25 @@ def _plain(text: str) -> str:
 class _Told:
     """The ids that were told of, in a file; and those that are being told of right now."""
 
+    _known: ClassVar[weakref.WeakValueDictionary[Path, _Told]] = weakref.WeakValueDictionary()
+    _knowing: ClassVar[threading.Lock] = threading.Lock()
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._under_way: set[int] = set()
         self._ids: dict[int, None] = dict.fromkeys(self._read())  # a dictionary keeps the order
+
+    @classmethod
+    def of(cls, path: Path) -> _Told:
+        """That of a file: the plugin is made anew for each client, and the clients share it."""
+        path = path.absolute()
+        with cls._knowing:
+            told = cls._known.get(path)
+            if told is None:
+                told = cls._known[path] = cls(path)
+            return told
 
     def claim(self, ids: Iterable[int]) -> frozenset[int]:
         """Those that nobody was told of, and that nobody else is about to tell of."""
@@ -181,6 +203,7 @@ class _Told:
             self._ids |= dict.fromkeys(sorted(ids))
             for oldest in list(self._ids)[: max(len(self._ids) - _REMEMBERED, 0)]:
                 del self._ids[oldest]
+        with self._writing:  # not the lock of `claim`: no page waits for the disk
             self._write()
 
     def _read(self) -> list[int]:
@@ -196,9 +219,11 @@ class _Told:
     def _write(self) -> None:
         """Write the file whole or not at all."""
         part = self._path.with_name(f"{self._path.name}.part")
+        with self._lock:
+            ids = list(self._ids)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps({"told": list(self._ids)}), encoding="utf-8")
+            part.write_text(json.dumps({"told": ids}), encoding="utf-8")
             part.replace(self._path)
         except OSError as error:
             _log.warning("%s cannot be written (%s); a restart tells of invoices again.", self._path, error)

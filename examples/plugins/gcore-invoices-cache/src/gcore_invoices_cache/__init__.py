@@ -56,8 +56,9 @@ class ResponseCache:
         max_bytes: int = 16 * 1024 * 1024,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        given: tuple[object, ...] = (max_age, max_bytes)
         # A comparison with NaN is false, whichever way round.
-        if not (max_age >= 0 and max_bytes >= 0):
+        if not all(isinstance(value, int | float) and value >= 0 for value in given):
             raise UsageError(f"A cache takes 0 or more, not max_age={max_age!r}, max_bytes={max_bytes!r}.")
         self._max_age = max_age
         self._max_bytes = max_bytes
