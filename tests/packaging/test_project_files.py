@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import tomllib
@@ -90,8 +91,65 @@ def test_a_release_is_a_tag_that_was_checked_built_and_only_then_uploaded():
     assert workflow["on"] == {"push": {"tags": ["v[0-9]*"]}}
     ran = [step.get("run") or step["uses"].split("@")[0] for step in workflow["jobs"]["build"]["steps"]]
     assert ran[-3:] == ["make check", "make dist", "actions/upload-artifact"]
+    assert workflow["concurrency"]["cancel-in-progress"] == "false"
     assert workflow["jobs"]["publish"]["needs"] == "build"
     assert workflow["jobs"]["publish"]["environment"] == "pypi"
+
+
+@pytest.mark.parametrize(
+    ("name", "right"), [("v1.2.3", True), ("v1.2", False), ("v1.2.30", False), ("main", False)]
+)
+def test_a_release_stops_if_its_tag_did_not_come_with_the_commit(tmp_path, name, right):
+    (step,) = (
+        one for one in steps(read(GITHUB / "workflows" / "release.yml")) if "git tag" in one.get("run", "")
+    )
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.com")
+    for command in (
+        ("init", "--quiet"),
+        ("commit", "--quiet", "--allow-empty", "-m", "a"),
+        ("tag", "v1.2.3"),
+    ):
+        subprocess.run([*git, *command], cwd=tmp_path, check=True)
+    done = shell(step, tmp_path, GITHUB_REF_NAME=name)
+    assert (done.returncode == 0) == right
+
+
+def test_a_look_for_drift_without_an_address_fails_and_says_where_to_put_one(tmp_path):
+    first, *_ = steps(read(GITHUB / "workflows" / "drift.yml"))
+    done = shell(first, tmp_path, UPSTREAM="")
+    assert done.returncode == 1
+    for part in ("::error::", "variable UPSTREAM", "Settings, Secrets and variables, Actions, Variables"):
+        assert part in done.stdout
+    done = shell(first, tmp_path, UPSTREAM="https://example.com/api.yaml")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_drift_ends_the_run_as_failed_and_its_report_is_on_the_page_and_kept(tmp_path):
+    compare, show, keep = steps(read(GITHUB / "workflows" / "drift.yml"))[-3:]
+    (tmp_path / "Makefile").write_text(
+        "spec-drift:\n\t@echo Added: a field; echo and why >&2; exit 1\n", "utf-8"
+    )
+    done = shell(compare, tmp_path)
+    assert done.returncode == 2
+    page = tmp_path / "page.md"
+    assert shell(show, tmp_path, GITHUB_STEP_SUMMARY=str(page)).returncode == 0
+    assert "Added: a field\nand why\n" in page.read_text(encoding="utf-8")
+    assert (tmp_path / keep["with"]["path"]).exists()
+    # A step after a failed one runs only if it says so.
+    assert show["if"] == keep["if"] == "${{ !cancelled() && hashFiles('drift.txt') != '' }}"
+
+
+def shell(step, folder, **environment):
+    """Run a step as GitHub does: `bash -e`, and with pipefail if the step names bash."""
+    pipefail = ("-o", "pipefail") if step.get("shell") == "bash" else ()
+    return subprocess.run(
+        ["bash", "--noprofile", "--norc", "-e", *pipefail, "-c", step["run"]],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_all_name_the_same_versions_of_python():
