@@ -44,10 +44,13 @@ SVG = re.sub(r"@font-face {{.*?}}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL).
 def main() -> None:
     """Take every picture."""
     FOLDER.mkdir(exist_ok=True)
+    # What would show on the pictures of whoever takes them.
+    own = re.compile("COLUMNS|LINES|NO_COLOR|FORCE_COLOR|COLORTERM|GCORE_.*")
+    plain = {name: value for name, value in os.environ.items() if not own.fullmatch(name)}
     with SandboxServer() as sandbox:
         settings = {"GCORE_BASE_URL": sandbox.url, "GCORE_API_KEY": sandbox.api_key, "TERM": "xterm-256color"}
         for name, (columns, arguments) in SHOTS.items():
-            screen = shoot(shlex.split(arguments), os.environ | settings, columns)
+            screen = shoot(shlex.split(arguments), plain | settings, columns)
             picture = Console(record=True, width=columns, file=io.StringIO(), force_terminal=True)
             picture.print(Text(f"$ gcore-invoices {arguments}\n", style="bold green"))
             picture.print(Text.from_ansi(screen))
