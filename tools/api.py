@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import argparse
 import ast
+import copy
 import difflib
 import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 
 import griffe
 
@@ -44,6 +45,7 @@ UNTOLD = {"__version__", "__repr__", "__hash__", "__eq__", "__reduce__", "__gets
 UNTOLD |= {"__attrs_post_init__", "__slots__", "__getattr__", "__dir__"}
 
 Surface: TypeAlias = dict[str, griffe.Object]
+Said: TypeAlias = griffe.Expr | str | None
 
 
 # -- what is public
@@ -59,7 +61,8 @@ def surface(package: griffe.Object) -> Surface:
         holder = package[module] if module else package
         for name in names or _names(holder):
             found |= _below(f"{path}.{name}", _itself(holder[name]))
-    return dict(sorted(found.items()))
+    public = {one.canonical_path for one in found.values()}
+    return {path: _spelled_out(found[path], _arguments(found, path), public) for path in sorted(found)}
 
 
 def _has(package: griffe.Object, module: str) -> bool:
@@ -98,6 +101,85 @@ def _below(path: str, one: griffe.Object) -> Iterator[tuple[str, griffe.Object]]
                 yield f"{path}.{name}", own
 
 
+# -- what a name stands for
+
+
+def _arguments(found: Surface, path: str) -> dict[str, str]:
+    """What a class gives for the type variables of its bases: its members are inherited with it."""
+    owner = found.get(path.rpartition(".")[0])
+    given: dict[str, str] = {}
+    for base in owner.bases if isinstance(owner, griffe.Class) else ():
+        if isinstance(base, griffe.ExprSubscript) and isinstance(cls := _meant(base.left), griffe.Class):
+            generic = next((one for one in cls.bases if str(one).startswith("Generic[")), None)
+            names = [str(one) for one in _items(generic)]
+            given |= dict(zip(names, map(str, _items(base)), strict=False))
+    return given
+
+
+def _items(subscript: Said) -> list[Said]:
+    if not isinstance(subscript, griffe.ExprSubscript):
+        return []
+    inner = subscript.slice
+    return list(inner.elements) if isinstance(inner, griffe.ExprTuple) else [inner]
+
+
+def _meant(name: Said) -> griffe.Object | None:
+    """What a name leads to, if it is something of the package."""
+    if not isinstance(name, griffe.ExprName) or not isinstance(name.parent, griffe.Object):
+        return None
+    try:
+        return _itself(name.parent.modules_collection[name.canonical_path])
+    except (KeyError, griffe.AliasResolutionError):
+        return None
+
+
+def _spelled_out(one: griffe.Object, arguments: dict[str, str], public: set[str]) -> griffe.Object:
+    """The same, with what callers cannot look up in its place: type aliases, constants, type variables."""
+
+    def told(said: Said) -> Said:
+        if not isinstance(said, griffe.Expr):
+            return said
+        stands = dict(arguments)
+        for name in said.iterate(flat=True):
+            meant = _meant(name)
+            if isinstance(meant, griffe.Attribute) and _stands_for_its_value(meant, public):
+                stands[str(name)] = str(told(meant.value))
+        return _replaced(str(said), stands)
+
+    spelled = copy.copy(one)
+    if isinstance(spelled, griffe.Function):
+        spelled.returns = told(spelled.returns)
+        spelled.parameters = griffe.Parameters(
+            *(
+                griffe.Parameter(
+                    each.name, annotation=told(each.annotation), kind=each.kind, default=told(each.default)
+                )
+                for each in spelled.parameters
+            )
+        )
+    elif isinstance(spelled, griffe.Attribute):
+        spelled.annotation, spelled.value = told(spelled.annotation), told(spelled.value)
+    return spelled
+
+
+def _stands_for_its_value(one: griffe.Attribute, public: set[str]) -> bool:
+    made = str(one.value).partition("(")[0]
+    return (
+        "module-attribute" in one.labels
+        and one.value is not None
+        and one.canonical_path not in public  # else it has a line of its own
+        and made not in {"TypeVar", "ParamSpec"}
+    )
+
+
+def _replaced(text: str, stands: dict[str, str]) -> str:
+    class Names(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.expr:
+            return ast.parse(stands[node.id], mode="eval").body if node.id in stands else node
+
+    return ast.unparse(Names().visit(ast.parse(text, mode="eval")))
+
+
 # -- the snapshot
 
 
@@ -109,12 +191,40 @@ def line(path: str, one: griffe.Object) -> str:
         return f"{waits}{path}{one.signature().removeprefix(one.name)}{marks}"
     if isinstance(one, griffe.Class):
         marks = "".join(f" @{mark.value}" for mark in one.decorators)
-        return f"{path} class({', '.join(map(str, one.bases))}){marks}"
+        fields = f" with {', '.join(_in_order(one))}" if _in_order(one) else ""
+        return f"{path} class({', '.join([*map(str, one.bases), *_keywords(one)])}){marks}{fields}"
     if not isinstance(one, griffe.Attribute):
         raise TypeError(f"{path} is a {one.kind.value}: api.txt has no form for it")
     kind = " property" if "property" in one.labels else ""
     said = f": {one.annotation}" if one.annotation is not None else ""
     return f"{path}{kind}{said}{_value(one)}"
+
+
+def _keywords(one: griffe.Class) -> list[str]:
+    return [f"{name}={value}" for name, value in one.keywords.items() if name != "gc"]  # nobody sees it
+
+
+def _in_order(one: griffe.Class) -> list[str]:
+    """The fields that are given or listed in an order: of attrs, unless by name alone, and of msgspec."""
+    made = [str(mark.value) for mark in one.decorators if str(mark.value).startswith(("frozen", "define"))]
+    if not _is_struct(one) and (not made or "kw_only=True" in made[0]):
+        return []
+    fields = [one for one in one.members.values() if _is_field(one) and "kw_only=True" not in str(one.value)]
+    return [field.name for field in fields if not field.name.startswith("_")]
+
+
+def _is_struct(one: griffe.Class) -> bool:
+    return "msgspec.Struct" in map(str, one.bases)
+
+
+def _is_field(one: griffe.Object | griffe.Alias) -> TypeGuard[griffe.Attribute]:
+    return (
+        isinstance(one, griffe.Attribute)
+        and one.annotation is not None
+        and "property" not in one.labels
+        and "instance-attribute" in one.labels  # no ClassVar
+        and "init=False" not in str(one.value)
+    )
 
 
 def _value(one: griffe.Attribute) -> str:
@@ -148,57 +258,80 @@ def breaks(old: griffe.Object, new: griffe.Object) -> list[str]:
             said.append(f"{path} is gone")
     for path, one in before.items():
         if path in after:
-            said += [f"{path} {what}" for what in _changes(one, after[path], is_hook="hookspecs" in path)]
+            said += [f"{path}{what}" for what in _changes(one, after[path], is_hook="hookspecs" in path)]
     said += [f"{path} must now be given" for path, one in after.items() if _newly_needed(path, one, before)]
-    paths = {one.canonical_path: path for path, one in after.items()}
-    for breakage in griffe.find_breaking_changes(old, new):
-        path = paths.get(breakage.obj.canonical_path, "")
-        if path and breakage.kind in _told_by_griffe("hookspecs" in path):
-            one = breakage.new_value if breakage.old_value is None else breakage.old_value
-            name = f"({one.name})" if isinstance(one, griffe.Parameter) else ""
-            said.append(f"{path}{name}: {breakage.kind.value.lower()}")
     return sorted(set(said))
 
 
-def _told_by_griffe(is_hook: bool) -> set[griffe.BreakageKind]:  # noqa: FBT001 - of this file alone
+def _told_by_griffe(old: griffe.Function, new: griffe.Function, *, is_hook: bool) -> Iterator[str]:
+    """What griffe says of the parameters of a function: gone, moved, newly needed, another default."""
     kinds = griffe.BreakageKind
-    told = {kinds.PARAMETER_REMOVED, kinds.CLASS_REMOVED_BASE}
-    if is_hook:  # a plugin takes by name what it wants: nothing else matters to it
-        return told
-    told |= {kinds.PARAMETER_MOVED, kinds.PARAMETER_CHANGED_KIND, kinds.PARAMETER_CHANGED_DEFAULT}
-    return told | {kinds.PARAMETER_CHANGED_REQUIRED, kinds.PARAMETER_ADDED_REQUIRED}
+    told = {kinds.PARAMETER_REMOVED}
+    if not is_hook:  # a plugin takes by name what it wants: nothing else matters to it
+        told |= {kinds.PARAMETER_MOVED, kinds.PARAMETER_CHANGED_KIND, kinds.PARAMETER_CHANGED_DEFAULT}
+        told |= {kinds.PARAMETER_CHANGED_REQUIRED, kinds.PARAMETER_ADDED_REQUIRED}
+    holders = [griffe.Module("api"), griffe.Module("api")]
+    for holder, one in zip(holders, (old, new), strict=True):
+        holder.members["function"] = one  # each by itself: what it is spelled out to stands in no module
+    for breakage in griffe.find_breaking_changes(*holders):
+        if breakage.kind in told:
+            one = breakage.new_value if breakage.old_value is None else breakage.old_value
+            yield f"({one.name}): {breakage.kind.value.lower()}"
 
 
 def _changes(old: griffe.Object, new: griffe.Object, *, is_hook: bool) -> Iterator[str]:
-    """What griffe does not look at: decorators, types and values."""
+    """What is to be said behind the name of what changed."""
     if isinstance(old, griffe.Class) and isinstance(new, griffe.Class):
-        if (marks := [str(one.value) for one in old.decorators]) != [
-            str(one.value) for one in new.decorators
-        ]:
-            yield f"is no longer made by {', '.join(marks) or 'itself alone'}"
+        yield from _made_otherwise(old, new)
     elif isinstance(old, griffe.Attribute) and isinstance(new, griffe.Attribute):
         if not _fits(new.annotation, old.annotation):
-            yield f"was {old.annotation} and is {new.annotation}"
+            yield f" was {old.annotation} and is {new.annotation}"
         if _value(old) and _value(old) != _value(new):
-            yield f"was{_value(old)} and is{_value(new) or ' without a value'}".replace(" = ", " ")
+            yield f" was{_value(old)} and is{_value(new) or ' without a value'}".replace(" = ", " ")
     elif isinstance(old, griffe.Function) and isinstance(new, griffe.Function):
+        yield from _told_by_griffe(old, new, is_hook=is_hook)
         yield from _other_types(old, new, is_hook=is_hook)
     else:
-        yield f"was a {old.kind.value} and is a {new.kind.value}"
+        yield f" was a {old.kind.value} and is a {new.kind.value}"
+
+
+def _made_otherwise(old: griffe.Class, new: griffe.Class) -> Iterator[str]:
+    """Decorators, keywords, bases, and the order in which fields are taken."""
+    marks, now = ([str(mark.value) for mark in one.decorators] for one in (old, new))
+    if marks != now:
+        yield f" is no longer made by {', '.join(marks) or 'itself alone'}"
+    if _keywords(old) != _keywords(new):
+        said = (", ".join(_keywords(one)) or "no keyword" for one in (old, new))
+        yield f" was made with {next(said)} and is made with {next(said)}"
+    yield from (f" no longer has the base {base}" for base in sorted(_bases(old) - _bases(new)))
+    fields, now = _in_order(old), _in_order(new)
+    stayed = [name for name in fields if name in now]
+    if _is_struct(
+        new
+    ):  # its fields are the columns of exports, whose order is kept; a new one is another column
+        now = [name for name in now if name in fields]
+    if stayed != now[: len(stayed)]:
+        yield f" had {', '.join(fields)} in this order and has {', '.join(now)}"
+
+
+def _bases(one: griffe.Class) -> set[str]:
+    """Every base that is public, with what it is a base of: what `isinstance` and type checkers see."""
+    found = {str(base) for base in one.bases if not str(base).startswith(("_", "Base", "Generic["))}
+    return found.union(*(_bases(base) for base in one.resolved_bases if isinstance(base, griffe.Class)))
 
 
 def _other_types(old: griffe.Function, new: griffe.Function, *, is_hook: bool) -> Iterator[str]:
     """A caller gives parameters and gets the result; a plugin gets the parameters of a hook and gives it."""
     if ("async" in old.labels) != ("async" in new.labels):
-        yield f"is {'no longer' if 'async' in old.labels else 'now'} async"
+        yield f" is {'no longer' if 'async' in old.labels else 'now'} async"
     results = (new.returns, old.returns)
     if not _fits(*(reversed(results) if is_hook else results)):
-        yield f"returned {old.returns} and returns {new.returns}"
+        yield f" returned {old.returns} and returns {new.returns}"
     for parameter in old.parameters:
         if parameter.name in new.parameters:
             taken = (parameter.annotation, new.parameters[parameter.name].annotation)
             if not _fits(*(reversed(taken) if is_hook else taken)):
-                yield f"took {parameter.name}: {taken[0]} and takes {taken[1]}"
+                yield f" took {parameter.name}: {taken[0]} and takes {taken[1]}"
 
 
 def _fits(value: object, place: object) -> bool:
@@ -207,12 +340,17 @@ def _fits(value: object, place: object) -> bool:
 
 
 def _parts(annotation: object) -> set[str]:
-    node = ast.parse(str(annotation), mode="eval").body
-    found = set()
-    while isinstance(node, ast.BinOp):
-        found.add(ast.unparse(node.right))
-        node = node.left
-    return found | {ast.unparse(node)}
+    return set(_each(ast.parse(str(annotation), mode="eval").body))
+
+
+def _each(node: ast.expr) -> Iterator[str]:
+    if isinstance(node, ast.BinOp):
+        yield from (*_each(node.left), *_each(node.right))
+    elif isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal":
+        values = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        yield from (f"Literal[{ast.unparse(value)}]" for value in values)
+    else:
+        yield ast.unparse(node)
 
 
 def _newly_needed(path: str, one: griffe.Object, before: Surface) -> bool:
@@ -220,11 +358,9 @@ def _newly_needed(path: str, one: griffe.Object, before: Surface) -> bool:
     owner = before.get(path.rpartition(".")[0])
     return (
         isinstance(owner, griffe.Class)
-        and isinstance(one, griffe.Attribute)
         and path not in before
         and any(str(mark.value).startswith(("frozen", "define")) for mark in owner.decorators)
-        and one.annotation is not None
-        and "property" not in one.labels
+        and _is_field(one)
         and not _value(one)
     )
 

@@ -57,6 +57,44 @@ def after(call: int, error: str) -> None: ...
 def decide(call: int) -> bool | None: ...
 """
 
+# What a caller cannot look up stands in other modules, and behind type variables.
+NAMES = """
+from typing import Literal, TypeVar
+Way = Literal["up", "down"]
+Ways = Way | tuple[str, ...]
+DELAY = 0.5
+T = TypeVar("T")
+"""
+SPELLED = """
+from __future__ import annotations
+from typing import ClassVar, Generic, TypedDict
+from attrs import field, frozen
+import msgspec
+from gcore_invoices._names import DELAY, T, Ways
+
+__all__ = ["PUBLIC", "Child", "Client", "Error", "Fields", "Point", "Row", "go"]
+PUBLIC = 7
+_WAIT = dict(seconds=DELAY)
+
+class _Base(Generic[T]):
+    def take(self, what: list[T]) -> T: ...
+class Client(_Base[int]): ...
+class Error(Exception): ...
+class Child(Error, ValueError): ...
+class Fields(TypedDict, total=False):
+    a: int
+class Row(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    id: int
+    name: str = ""
+@frozen
+class Point:
+    kind: ClassVar[str] = "point"
+    x: float
+    y: float = field(default=DELAY)
+    z: float = field(default=0, kw_only=True)
+def go(way: Ways | None, wait: dict = _WAIT, limit: int = PUBLIC) -> None: ...
+"""
+
 
 def git(root, *arguments):
     identity = ("-c", "user.name=tests", "-c", "user.email=tests@localhost", "-c", "commit.gpgsign=false")
@@ -140,6 +178,81 @@ def test_a_line_tells_all_that_a_caller_sees(tmp_path):
         "gcore_invoices.hookspecs.after(call: int, error: str) -> None @_hook('observer')",
         "gcore_invoices.hookspecs.decide(call: int) -> bool | None @_hook('decider')",
     ]
+
+
+def spelled(root, source=SPELLED, names=NAMES):
+    """The package with names that stand for something, read."""
+    root.mkdir(exist_ok=True)
+    write(root, source, "")
+    (root / "gcore_invoices" / "_names.py").write_text(names, encoding="utf-8")
+    return api.load(root)
+
+
+def test_names_that_a_caller_cannot_look_up_are_spelled_out(tmp_path):
+    lines = api.snapshot(api.surface(spelled(tmp_path))).splitlines()[1:]
+    assert lines == [
+        "gcore_invoices.Child class(Error, ValueError)",
+        "gcore_invoices.Client class(_Base[int])",
+        "gcore_invoices.Client.take(what: list[int]) -> int",
+        "gcore_invoices.Error class(Exception)",
+        "gcore_invoices.Fields class(TypedDict, total=False)",
+        "gcore_invoices.Fields.a: int",
+        "gcore_invoices.PUBLIC = 7",
+        "gcore_invoices.Point class() @frozen with x, y",
+        "gcore_invoices.Point.kind: str = 'point'",
+        "gcore_invoices.Point.x: float",
+        "gcore_invoices.Point.y: float = 0.5",
+        "gcore_invoices.Point.z: float = 0",
+        "gcore_invoices.Row class(msgspec.Struct, frozen=True, kw_only=True) with id, name",
+        "gcore_invoices.Row.id: int",
+        "gcore_invoices.Row.name: str = ''",
+        "gcore_invoices.go(way: Literal['up', 'down'] | tuple[str, ...] | None, "
+        "wait: dict = dict(seconds=0.5), limit: int = PUBLIC) -> None",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"up", "down"', '"up"', "go took way: Literal['up', 'down'] | tuple[str, ...] | None and takes Literal['up'] | tuple[str, ...] | None"),
+        ('Way = Literal["up", "down"]', "Way = int", "go took way: "),
+        ("DELAY = 0.5", "DELAY = 1.5", "Point.y was 0.5 and is 1.5"),
+        ("DELAY = 0.5", "DELAY = 1.5", "go(wait): parameter default was changed"),
+        ("Client(_Base[int])", "Client(_Base[str])", "Client.take returned int and returns str"),
+        ("Client(_Base[int])", "Client(_Base[str])", "Client.take took what: list[int] and takes list[str]"),
+        (", total=False", "", "Fields was made with total=False and is made with no keyword"),
+        ("frozen=True, ", "", "Row was made with frozen=True, kw_only=True and is made with kw_only=True"),
+        ("Child(Error, ValueError)", "Child(Exception, ValueError)", "Child no longer has the base Error"),
+        ("    x: float\n", "", "Point.x is gone"),
+        ("    x: float\n    y: float = field(default=DELAY)\n", "    y: float = field(default=DELAY)\n    x: float\n", "Point had x, y in this order and has y, x"),
+        ("    x: float\n", "    w: int = 0\n    x: float\n", "Point had x, y in this order and has w, x, y"),
+        ('    id: int\n    name: str = ""\n', '    name: str = ""\n    id: int\n', "Row had id, name in this order and has name, id"),
+    ],
+)  # fmt: skip
+def test_what_changes_behind_a_name_is_said(old, new, said, tmp_path):
+    assert (NAMES + SPELLED).count(old) == 1
+    after = spelled(tmp_path / "new", SPELLED.replace(old, new), NAMES.replace(old, new))
+    found = api.breaks(spelled(tmp_path / "old"), after)
+    assert [one for one in found if one.startswith(f"gcore_invoices.{said}")], found
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"up", "down"]', '"up", "down", "on"]\nOther = Way'),
+        ("Ways = Way |", "Ways = int | Way |"),
+        ("DELAY = 0.5", "DELAY = 0.5\nMORE = 1"),
+        ("    z: float", "    v: float = 0\n    z: float"),
+        ("    z: float = field(default=0", "    other: float = field(default=0, kw_only=True)\n    z: float = field(default=0"),
+        ('    name: str = ""', '    new: int = 1\n    name: str = ""'),
+        (", gc=False", ""),
+        ("class Child(Error, ValueError)", "class Closer(Error): ...\nclass Child(Closer, ValueError)"),
+    ],
+)  # fmt: skip
+def test_what_grows_behind_a_name_is_not_said(old, new, tmp_path):
+    assert (NAMES + SPELLED).count(old) == 1
+    after = spelled(tmp_path / "new", SPELLED.replace(old, new), NAMES.replace(old, new))
+    assert api.breaks(spelled(tmp_path / "old"), after) == []
 
 
 def test_a_snapshot_that_is_not_renewed_fails_and_says_how_to(repository):
@@ -229,7 +342,7 @@ def broken(tmp_path, source=OLD, hooks=HOOKS):
         ("query: Query | None", "query: Query", ["gcore_invoices.Client.list took query: Query | None and takes Query"]),
         ("    def list", "    async def list", ["gcore_invoices.Client.list is now async"]),
         ("    @property\n", "", ["gcore_invoices.Client.name was a attribute and is a function"]),
-        ("class Sub(Client)", "class Sub", ["gcore_invoices.Sub: base class was removed"]),
+        ("class Sub(Client)", "class Sub", ["gcore_invoices.Sub no longer has the base Client"]),
         ("strict: bool = False", "strict: bool = True", ["gcore_invoices.Client.get(strict): parameter default was changed"]),
         ("strict: bool = False", "strict: bool", ["gcore_invoices.Client.get(strict): parameter is now required"]),
         ("url: str, ", "url: str, port: int, ", ["gcore_invoices.connect(port): parameter was added as required", "gcore_invoices.connect(retries): positional parameter was moved"]),
