@@ -1,4 +1,4 @@
-"""Tells mkdocstrings how attrs classes are made: it reads code, and attrs writes `__init__` at run time."""
+"""Tells mkdocstrings what it does not see in the code: how attrs classes are made, and what defaults are."""
 
 from __future__ import annotations
 
@@ -36,6 +36,14 @@ class AttrsInit(griffe.Extension):
             parent=cls,
         )
         cls.set_member("__init__", init)
+        self.on_function(func=init)
+
+    def on_function(self, *, func: griffe.Function, **_: Any) -> None:
+        """Show a default that is a constant of the module as its value: `Timeouts()`, not `_TIMEOUTS`."""
+        for parameter in func.parameters:
+            meant = func.module.members.get(str(parameter.default))
+            if isinstance(meant, griffe.Attribute):
+                parameter.default = meant.value
 
 
 def _parameter(field: griffe.Attribute, *, kw_only: bool) -> griffe.Parameter:

@@ -247,7 +247,13 @@ def test_the_site_builds_and_holds_every_page_and_name(build, clone):
     for name in ("InvoicesClient.list", "Timeouts", "money.ageing", "testing.FakeApi.add"):
         assert f'id="gcore_invoices.{name}"' in reference, name
     # attrs writes what is called when a value is made; the page has it all the same.
-    assert "deadline: float | None = 120.0" in html.unescape(re.sub(r"<[^>]+>", "", reference))
+    text = html.unescape(re.sub(r"<[^>]+>", "", reference))
+    assert "deadline: float | None = 120.0" in text
+    # A default is shown as what it is, not by a name of ours.
+    for default in ("timeouts: Timeouts = Timeouts()", "retry: RetryPolicy = RetryPolicy()"):
+        assert default in text, default
+    assert "page_size: int = 100" in text
+    assert not re.search(r" = _?[A-Z][A-Z_]+\b", text)
 
 
 @pytest.mark.slow
