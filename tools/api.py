@@ -43,6 +43,8 @@ PUBLIC: dict[str, tuple[str, ...] | None] = {
 # Every class has them, and nobody calls them by name.
 UNTOLD = {"__version__", "__repr__", "__hash__", "__eq__", "__reduce__", "__getstate__", "__setstate__"}
 UNTOLD |= {"__attrs_post_init__", "__slots__", "__getattr__", "__dir__"}
+# What a caller notices of a function's decorators; of a hook's, all.
+KEPT = {"abstractmethod", "classmethod", "contextmanager", "staticmethod"}
 
 Surface: TypeAlias = dict[str, griffe.Object]
 Said: TypeAlias = griffe.Expr | str | None
@@ -263,13 +265,16 @@ def breaks(old: griffe.Object, new: griffe.Object) -> list[str]:
     return sorted(set(said))
 
 
-def _told_by_griffe(old: griffe.Function, new: griffe.Function, *, is_hook: bool) -> Iterator[str]:
-    """What griffe says of the parameters of a function: gone, moved, newly needed, another default."""
+def _other_parameters(old: griffe.Function, new: griffe.Function, *, is_hook: bool) -> Iterator[str]:
+    """What breaks by the parameters of a function: gone, moved, newly needed, another default."""
+    # For griffe, `**more` would take what is gone; here it takes the names of a TypedDict.
+    given = [one.name for one in old.parameters if not str(one.kind.value).startswith("variadic")]
+    yield from (f"({name}): parameter was removed" for name in given if name not in new.parameters)
+    if is_hook:  # a plugin takes by name what it wants: nothing else matters to it
+        return
     kinds = griffe.BreakageKind
-    told = {kinds.PARAMETER_REMOVED}
-    if not is_hook:  # a plugin takes by name what it wants: nothing else matters to it
-        told |= {kinds.PARAMETER_MOVED, kinds.PARAMETER_CHANGED_KIND, kinds.PARAMETER_CHANGED_DEFAULT}
-        told |= {kinds.PARAMETER_CHANGED_REQUIRED, kinds.PARAMETER_ADDED_REQUIRED}
+    told = {kinds.PARAMETER_MOVED, kinds.PARAMETER_CHANGED_KIND, kinds.PARAMETER_CHANGED_DEFAULT}
+    told |= {kinds.PARAMETER_CHANGED_REQUIRED, kinds.PARAMETER_ADDED_REQUIRED}
     holders = [griffe.Module("api"), griffe.Module("api")]
     for holder, one in zip(holders, (old, new), strict=True):
         holder.members["function"] = one  # each by itself: what it is spelled out to stands in no module
@@ -289,7 +294,7 @@ def _changes(old: griffe.Object, new: griffe.Object, *, is_hook: bool) -> Iterat
         if _value(old) and _value(old) != _value(new):
             yield f" was{_value(old)} and is{_value(new) or ' without a value'}".replace(" = ", " ")
     elif isinstance(old, griffe.Function) and isinstance(new, griffe.Function):
-        yield from _told_by_griffe(old, new, is_hook=is_hook)
+        yield from _other_parameters(old, new, is_hook=is_hook)
         yield from _other_types(old, new, is_hook=is_hook)
     else:
         yield f" was a {old.kind.value} and is a {new.kind.value}"
@@ -322,6 +327,12 @@ def _bases(one: griffe.Class) -> set[str]:
 
 def _other_types(old: griffe.Function, new: griffe.Function, *, is_hook: bool) -> Iterator[str]:
     """A caller gives parameters and gets the result; a plugin gets the parameters of a hook and gives it."""
+    marks, now = (
+        [str(mark.value) for mark in one.decorators if is_hook or str(mark.value) in KEPT]
+        for one in (old, new)
+    )
+    if marks != now:
+        yield f" was marked {', '.join(marks) or 'by nothing'} and is marked {', '.join(now) or 'by nothing'}"
     if ("async" in old.labels) != ("async" in new.labels):
         yield f" is {'no longer' if 'async' in old.labels else 'now'} async"
     results = (new.returns, old.returns)

@@ -77,7 +77,9 @@ PUBLIC = 7
 _WAIT = dict(seconds=DELAY)
 
 class _Base(Generic[T]):
-    def take(self, what: list[T]) -> T: ...
+    def take(self, what: list[T], *, safe: bool = False, **more: int) -> T: ...
+    @classmethod
+    def make(cls) -> str: ...
 class Client(_Base[int]): ...
 class Error(Exception): ...
 class Child(Error, ValueError): ...
@@ -193,7 +195,8 @@ def test_names_that_a_caller_cannot_look_up_are_spelled_out(tmp_path):
     assert lines == [
         "gcore_invoices.Child class(Error, ValueError)",
         "gcore_invoices.Client class(_Base[int])",
-        "gcore_invoices.Client.take(what: list[int]) -> int",
+        "gcore_invoices.Client.make() -> str @classmethod",
+        "gcore_invoices.Client.take(what: list[int], *, safe: bool = False, **more: int) -> int",
         "gcore_invoices.Error class(Exception)",
         "gcore_invoices.Fields class(TypedDict, total=False)",
         "gcore_invoices.Fields.a: int",
@@ -220,6 +223,8 @@ def test_names_that_a_caller_cannot_look_up_are_spelled_out(tmp_path):
         ("DELAY = 0.5", "DELAY = 1.5", "go(wait): parameter default was changed"),
         ("Client(_Base[int])", "Client(_Base[str])", "Client.take returned int and returns str"),
         ("Client(_Base[int])", "Client(_Base[str])", "Client.take took what: list[int] and takes list[str]"),
+        ("*, safe: bool = False, ", "", "Client.take(safe): parameter was removed"),
+        ("    @classmethod\n", "", "Client.make was marked classmethod and is marked by nothing"),
         (", total=False", "", "Fields was made with total=False and is made with no keyword"),
         ("frozen=True, ", "", "Row was made with frozen=True, kw_only=True and is made with kw_only=True"),
         ("Child(Error, ValueError)", "Child(Exception, ValueError)", "Child no longer has the base Error"),
@@ -242,6 +247,7 @@ def test_what_changes_behind_a_name_is_said(old, new, said, tmp_path):
         ('"up", "down"]', '"up", "down", "on"]\nOther = Way'),
         ("Ways = Way |", "Ways = int | Way |"),
         ("DELAY = 0.5", "DELAY = 0.5\nMORE = 1"),
+        ("**more: int", "**others: int"),
         ("    z: float", "    v: float = 0\n    z: float"),
         ("    z: float = field(default=0", "    other: float = field(default=0, kw_only=True)\n    z: float = field(default=0"),
         ('    name: str = ""', '    new: int = 1\n    name: str = ""'),
@@ -392,6 +398,8 @@ def test_what_breaks_nobody_is_not_said(old, new, tmp_path):
         ("error: str", "error: str | None", "gcore_invoices.hookspecs.after took error: str and takes str | None"),
         ("-> bool | None", "-> bool | str | None", None),
         ("-> bool | None", "-> bool", "gcore_invoices.hookspecs.decide returned bool | None and returns bool"),
+        ('"observer"', '"decider"', "gcore_invoices.hookspecs.after was marked _hook('observer') and is marked _hook('decider')"),
+        ('"decider"', '"decider", firstresult=True', "gcore_invoices.hookspecs.decide was marked _hook('decider') and is marked _hook('decider', firstresult=True)"),
         ("def decide", "def choose", "gcore_invoices.hookspecs.decide is gone"),
     ],
 )  # fmt: skip
