@@ -17,6 +17,7 @@ import argparse
 import json
 import re
 import sys
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -27,6 +28,7 @@ import yaml
 
 HERE = Path(__file__).resolve().parent
 LARGEST = 64 * 1024 * 1024
+PATIENCE = 30.0  # seconds for an address to send anything, and for all of it
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 # What is said of a value besides its type, its enum, and whether it may be null.
 CONSTRAINTS = (
@@ -36,6 +38,9 @@ CONSTRAINTS = (
 
 Place: TypeAlias = tuple[str, ...]
 Facts: TypeAlias = dict[Place, dict[str, Any]]
+
+
+THE_FILE = "Give the path or the address of the file itself, not of a page that shows it."
 
 
 class UnreadableError(Exception):
@@ -59,32 +64,50 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"true|false"
 def fetch(source: str) -> str:
     """The text of a file or of an address."""
     try:
-        if not source.startswith(("https://", "http://")):
-            return Path(source).read_text(encoding="utf-8-sig")
-        body = bytearray()
-        with httpx.stream("GET", source, follow_redirects=True, timeout=30) as response:
-            response.raise_for_status()
-            for chunk in response.iter_bytes():
-                body += chunk
-                if len(body) > LARGEST:
-                    raise UnreadableError(f"it is larger than {LARGEST >> 20} MiB.")
-        return body.decode("utf-8-sig")
-    except (OSError, ValueError, httpx.HTTPError, httpx.InvalidURL) as error:
+        asked = source.lower().startswith(("https://", "http://"))
+        return (_download(source) if asked else Path(source).read_bytes()).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnreadableError(f"it is no text in UTF-8: {error}.") from error
+    except httpx.TimeoutException as error:
+        raise UnreadableError(f"it did not answer within {PATIENCE:g} seconds.") from error
+    except OSError as error:
+        raise UnreadableError(f"it cannot be read: {error.strerror or error}.") from error
+    except (ValueError, httpx.HTTPError, httpx.InvalidURL) as error:
         raise UnreadableError(f"it cannot be read: {error}") from error
+
+
+def _download(address: str) -> bytes:
+    until = time.monotonic() + PATIENCE
+    body = bytearray()
+    with httpx.stream("GET", address, follow_redirects=True, timeout=PATIENCE) as response:
+        if not response.is_success:
+            raise UnreadableError(f"the answer is {response.status_code} {response.reason_phrase}.")
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) > LARGEST:
+                raise UnreadableError(f"it is larger than {LARGEST >> 20} MiB.")
+            if time.monotonic() > until:
+                raise UnreadableError(f"it was not complete after {PATIENCE:g} seconds. Download it first.")
+    return bytes(body)
 
 
 def load(source: str) -> dict[str, Any]:
     """An OpenAPI document."""
     text = fetch(source)
+    begin = text.lstrip()[:1]
+    if begin == "<":
+        raise UnreadableError(f"it is a page in HTML or XML. {THE_FILE}")
     try:
         # A JSON file may hold tabs, which YAML refuses.
-        loaded = json.loads(text) if text.lstrip().startswith("{") else yaml.load(text, _Loader)  # noqa: S506 - it makes no objects
+        loaded = json.loads(text) if begin == "{" else yaml.load(text, _Loader)  # noqa: S506 - it makes no objects
     except (ValueError, yaml.YAMLError) as error:
         raise UnreadableError(f"it is neither JSON nor YAML: {error}") from error
+    if loaded is None:
+        raise UnreadableError("it is empty.")
     if not isinstance(loaded, dict) or not str(loaded.get("openapi", "")).startswith("3."):
         raise UnreadableError(
-            "it is no OpenAPI 3 file, since it has no `openapi: 3.…` at its top. Give the address of the "
-            "file itself, not of a page that shows it; convert a Swagger 2 file first."
+            f"it is no OpenAPI 3 file, since it has no `openapi: 3.…` at its top. {THE_FILE} "
+            "Convert a Swagger 2 file first."
         )
     return loaded
 
@@ -112,9 +135,9 @@ def sequence(value: object, what: str) -> list[Any]:
 
 def shown(place: Place) -> str:
     """A place for a reader: `list_erp_invoices, response 200, application/json: results[].id`."""
-    inside = [part for part in place if part[0] in ".[("]
+    inside = [part for part in place if part[0] in ".[ "]
     outside = ", ".join(place[: len(place) - len(inside)])
-    return f"{outside}: {''.join(inside).removeprefix('.')}" if inside else outside
+    return f"{outside}: {''.join(inside).removeprefix('.').lstrip()}" if inside else outside
 
 
 class Reader:
@@ -198,7 +221,7 @@ class Reader:
         if isinstance(more, dict) and more:
             self.schema((*where, ".*"), more, "field", above)
         for number, choice in enumerate(sequence(schema.get("anyOf"), shown(where)), start=1):
-            self.schema((*where, f"(choice {number})"), choice, "choice", above)
+            self.schema((*where, f" (choice {number})"), choice, "choice", above)
 
     def resolve(self, node: object, what: str) -> tuple[dict[str, Any], frozenset[str]]:
         """What a node is after following its `$ref`s, whose addresses come with it."""
@@ -218,14 +241,17 @@ class Reader:
 
     def lookup(self, ref: str) -> object:
         """What stands at `#/…`."""
-        if not ref.startswith("#/"):
+        if not ref.startswith("#"):
             raise UnreadableError(f"{ref} is in another file: bundle the document into one first.")
         node: object = self.document
-        for part in unquote(ref[2:]).split("/"):
+        for part in unquote(ref[1:]).split("/")[1:]:
             name = part.replace("~1", "/").replace("~0", "~")
-            node = mapping(node, ref).get(name)
-        if node is None:
-            raise UnreadableError(f"{ref} leads nowhere.")
+            if isinstance(node, list):  # bundlers refer to where a thing was first: …/parameters/0
+                node = dict(enumerate(node)).get(int(name)) if name.isdecimal() else None
+            else:
+                node = mapping(node, ref).get(name)
+        if node is None or not ref.startswith("#/"):
+            raise UnreadableError(f"{ref} leads nowhere: no place in the file is called so.")
         return node
 
     def simple(
@@ -300,24 +326,37 @@ def _plain(schema: dict[str, Any], what: str) -> dict[str, Any]:
     return schema
 
 
-def prefix(document: dict[str, Any]) -> str:
-    """What the first server puts before every path."""
-    for server in sequence(document.get("servers"), "servers")[:1]:
-        return re.sub(r"^\w+://[^/]*", "", str(mapping(server, "servers").get("url", ""))).rstrip("/")
-    return ""
+def prefixes(servers: object) -> list[str]:
+    """What servers put before every path, with their variables filled in."""
+    found = []
+    for node in sequence(servers, "servers"):
+        server = mapping(node, "servers")
+        url = str(server.get("url", ""))
+        for name, variable in mapping(server.get("variables"), "servers").items():
+            url = url.replace(f"{{{name}}}", str(mapping(variable, "servers").get("default", "")))
+        found.append(re.sub(r"^(\w+:)?//[^/]*", "", url).rstrip("/"))
+    return found or [""]
 
 
 Operations: TypeAlias = dict[tuple[str, str], tuple[dict[str, Any], str]]
 
 
+def addresses(document: dict[str, Any], path: str, node: object) -> list[str]:
+    """Whole paths of a path, one a server; how path variables are called is left out."""
+    own = node.get("servers") if isinstance(node, dict) else None
+    found = prefixes(own or document.get("servers"))
+    return [re.sub(r"\{[^}]*\}", "{}", before + path).rstrip("/") for before in found]
+
+
 def operations(document: dict[str, Any], trunk: str = "") -> Operations:
-    """Operations at or below a path, by method and whole path; how path variables are called is left out."""
+    """Operations at or below a path, by method and whole path."""
     found: Operations = {}
     for path, node in mapping(document.get("paths"), "paths").items():
-        whole = re.sub(r"\{[^}]*\}", "{}", prefix(document) + path).rstrip("/")
-        if f"{whole}/".startswith(f"{trunk}/"):
-            item, _ = Reader(document).resolve(node, path)
-            found |= {(method, whole): (item, path) for method in METHODS if method in item}
+        for whole in addresses(document, path, node):
+            if f"{whole}/".startswith(f"{trunk}/"):
+                item, _ = Reader(document).resolve(node, path)
+                found |= {(method, whole): (item, path) for method in METHODS if method in item}
+                break
     return found
 
 
@@ -454,10 +493,7 @@ def report(published: dict[str, Any], contract: dict[str, Any], readme: str) -> 
     keys = declared_keys(readme)
     sides = both(published, contract)
     if not sides[0].keys() & {place for place in sides[1] if len(place) == 1}:
-        path = min(mapping(contract.get("paths"), "paths"), key=len)
-        raise UnreadableError(
-            f"it has none of the contract's operations, not even {path}. Is it the right file?"
-        )
+        raise UnreadableError(f"it has none of the contract's operations. {_elsewhere(published, contract)}")
     drift: list[Change] = []
     declared: dict[str, list[Change]] = {}
     for change in compare(*sides):
@@ -471,6 +507,20 @@ def report(published: dict[str, Any], contract: dict[str, Any], readme: str) -> 
         "stale": [key for key in keys if key not in declared and key not in NOTATION],
         "notation": [key for key in keys if key in NOTATION],
     }
+
+
+def _elsewhere(published: dict[str, Any], contract: dict[str, Any]) -> str:
+    """Where the operations may be instead."""
+    path = min(mapping(contract.get("paths"), "paths"), key=len)
+    nodes = mapping(published.get("paths"), "paths").items()
+    found = [whole for other, node in nodes for whole in addresses(published, other, node)]
+    near = [whole for whole in found if path.rpartition("/")[2] in whole.split("/") and whole != path]
+    if not near:
+        return f"Nothing in it ends like {path}: is it the right file?"
+    return (
+        f"{path} is called {min(near, key=len)} in it, its server's path included. If the API has moved, "
+        "change the paths of the contract; if `servers` is wrong in this file, mend a copy of it."
+    )
 
 
 def as_text(found: dict[str, Any], source: str) -> str:
@@ -503,7 +553,8 @@ def main(arguments: list[str] | None = None) -> int:
         contract = load(str(HERE / "erp-invoices.yaml"))
         found = report(load(options.upstream), contract, (HERE / "README.md").read_text(encoding="utf-8"))
     except (UnreadableError, RecursionError) as error:
-        print(f"Cannot compare with {options.upstream}: {error}", file=sys.stderr)
+        why = error if isinstance(error, UnreadableError) else "it is nested too deeply."
+        print(f"Cannot compare with {options.upstream}: {why}", file=sys.stderr)
         return 2
     if options.format == "json":
         document = {"upstream": options.upstream} | found
