@@ -243,6 +243,7 @@ def test_the_site_builds_and_holds_every_page_and_name(build, clone):
     for name in build.sources():
         page = clone / "site" / name.removesuffix(".md").removesuffix("index")
         assert (page / "index.html").exists(), name
+    assert "The menu names every page" in (clone / "site" / "404.html").read_text(encoding="utf-8")
     reference = (clone / "site" / "api" / "index.html").read_text(encoding="utf-8")
     for name in ("InvoicesClient.list", "Timeouts", "money.ageing", "testing.FakeApi.add"):
         assert f'id="gcore_invoices.{name}"' in reference, name
