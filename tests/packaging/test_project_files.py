@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import tomllib
 
 import pytest
 import yaml
 from support_contract import ROOT
+
+from gcore_invoices import hookspecs
 
 pytestmark = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a clone")
 
@@ -193,6 +196,18 @@ def test_contributing_tells_all_that_make_check_does():
     parts |= set(re.search(r"^check-rest: (.+?) ##", MAKEFILE, re.MULTILINE)[1].split())
     told = re.findall(r"^\| `make ([a-z-]+)` \|", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE)
     assert set(told) == parts - {"check-rest"}
+
+
+def test_the_changelog_names_every_command_and_the_number_of_hooks():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    listed = subprocess.run(
+        [sys.executable, "-P", "-m", "gcore_invoices", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    commands = re.findall(r"^  ([a-z]+)  ", listed.split("Commands:")[1].split("Examples:")[0], re.MULTILINE)
+    assert {"list", "sandbox"} < set(commands)
+    assert [name for name in commands if f"`{name}`" not in text] == []
+    assert len(hookspecs.KINDS) == 12, "the changelog says twelve"
+    assert "Twelve hooks" in text
 
 
 @pytest.mark.parametrize("path", PAGES, ids=named)
