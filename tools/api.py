@@ -3,8 +3,9 @@
     make api         python tools/api.py             # write api.txt from the source
     make api-check   python tools/api.py --check     # api.txt is right, and nothing broke since the last tag
 
-The source is read by griffe, not run. What breaks a caller needs a new major version; before 1.0, a new
-minor version, as Semantic Versioning has it for a library that is still finding its form.
+The source is read by griffe, not run; only the options of the command line are asked of Typer. What breaks a
+caller needs a new major version; before 1.0, a new minor version, as Semantic Versioning has it for a library
+that is still finding its form.
 """
 
 from __future__ import annotations
@@ -247,6 +248,31 @@ def snapshot(found: Surface) -> str:
     return head + "".join(f"{line(path, one)}\n" for path, one in found.items())
 
 
+def whole(root: Path) -> str:
+    """api.txt as it should be."""
+    return snapshot(surface(load(root))) + "".join(f"{line}\n" for line in commands(root))
+
+
+def commands(root: Path) -> list[str]:
+    """Each command with its arguments and options, as Typer has them; those of plugins are not ours."""
+    if not (root / PACKAGE / "cli").is_dir():
+        return []
+    sys.path.insert(0, str(root))
+    import typer  # noqa: PLC0415 - not needed to read a package without a command line
+
+    from gcore_invoices.cli.app import COMMANDS, build  # noqa: PLC0415 - the same
+
+    known = typer.main.get_command(build()).commands  # type: ignore[attr-defined]
+    said = []
+    for name in sorted(name for name, _, _ in COMMANDS):
+        given = [one for one in known[name].params if one.param_type_name == "argument"]
+        options = [text for one in known[name].params for text in (*one.opts, *one.secondary_opts)]
+        words = [str(one.name).upper() for one in given]
+        words += sorted(text for text in options if text.startswith("-"))
+        said.append(" ".join(["gcore-invoices", name, *words]))
+    return said
+
+
 # -- what breaks a caller
 
 
@@ -376,6 +402,31 @@ def _newly_needed(path: str, one: griffe.Object, before: Surface) -> bool:
     )
 
 
+def options_gone(old: str, new: str) -> list[str]:
+    """What a command line of the old api.txt could say, and one of the new cannot."""
+    before, after = (
+        {
+            tuple(line.split()[:2]): line.split()[2:]
+            for line in text.splitlines()
+            if line.startswith("gcore-inv")
+        }
+        for text in (old, new)
+    )
+    said = []
+    for command, words in before.items():
+        path = " ".join(command)
+        if command not in after:
+            said.append(f"{path} is gone")
+            continue
+        said += [
+            f"{path} {word} is gone" for word in words if word.startswith("-") and word not in after[command]
+        ]
+        took, takes = ([word for word in each if word[0] != "-"] for each in (words, after[command]))
+        if took != takes:
+            said.append(f"{path} took {' '.join(took) or 'nothing'} and takes {' '.join(takes) or 'nothing'}")
+    return said
+
+
 def is_allowed(released: str, version: str) -> bool:
     """Whether a version may break what a released one had."""
     old, new = (tuple(int(part) for part in re.findall(r"\d+", one)[:3]) for one in (released, version))
@@ -403,7 +454,7 @@ def load(root: Path) -> griffe.Object:
     )
 
 
-def compare(root: Path) -> tuple[int, str]:
+def compare(root: Path, text: str) -> tuple[int, str]:
     """Compare with the last released tag: an exit code, and what to say."""
     version = ast.literal_eval(str(_itself(load(root)["_version.__version__"]).value))  # type: ignore[attr-defined]
     described = git(root, "describe", "--tags", "--abbrev=0", "--match", "v[0-9]*")
@@ -413,7 +464,10 @@ def compare(root: Path) -> tuple[int, str]:
     old = griffe.load_git(
         PACKAGE, ref=tag, repo=root, search_paths=["."], allow_inspection=False, resolve_aliases=True
     )
-    broken = breaks(_itself(old), load(root))
+    broken = [
+        *breaks(_itself(old), load(root)),
+        *options_gone(git(root, "show", f"{tag}:api.txt").stdout, text),
+    ]
     told = "".join(f"\n  {one}" for one in broken)
     if not broken:
         return 0, f"Whoever uses {tag} can use this."
@@ -433,7 +487,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="compare with api.txt and with the last release")
     parser.add_argument("--root", type=Path, default=ROOT, help="default: this repository")
     options = parser.parse_args()
-    path, text = options.root / "api.txt", snapshot(surface(load(options.root)))
+    path, text = options.root / "api.txt", whole(options.root)
     if not options.check:
         path.write_text(text, encoding="utf-8")
         print(f"Wrote {path.name}.")
@@ -444,7 +498,7 @@ def main() -> int:
         print("\n".join(rows))
         print("The public API is not what api.txt says. If it is meant: make api")
         return 1
-    code, said = compare(options.root)
+    code, said = compare(options.root, text)
     print(said)
     return code
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import warnings
 
 import pytest
 from support_contract import ROOT, python
 from support_scripts import script
 
 import gcore_invoices
+from gcore_invoices.cli.app import COMMANDS
 
 api = script("tools/api.py")
 
@@ -135,9 +137,7 @@ def check(root):
 
 def test_the_public_api_is_what_api_txt_says():
     text = (ROOT / "api.txt").read_text(encoding="utf-8")
-    assert text == api.snapshot(api.surface(api.load(ROOT))), (
-        "The public API is not what api.txt says. If it is meant: make api"
-    )
+    assert text == api.whole(ROOT), "The public API is not what api.txt says. If it is meant: make api"
 
 
 def test_api_txt_has_every_public_name_hook_and_member():
@@ -271,6 +271,13 @@ def test_a_snapshot_that_is_not_renewed_fails_and_says_how_to(repository):
         "+gcore_invoices.connect(url: str, retries: int = 3, *, proxy: str = '') -> Client\n" in done.stdout
     )
     assert done.stdout.endswith("The public API is not what api.txt says. If it is meant: make api\n")
+
+
+def test_every_command_stands_there_with_what_it_takes():
+    lines = {line.split()[1]: line.split()[2:] for line in api.commands(ROOT)}
+    assert sorted(name for name, _, _ in COMMANDS) == list(lines)
+    assert lines["diff"] == ["OLD", "NEW", "--debug", "--exit-code", "--format", "--quiet", "-q"]
+    assert {"--sort", "--unpaid"} <= set(lines["list"])
 
 
 # -- the last release
@@ -408,3 +415,43 @@ def test_for_plugins_hooks_break_the_other_way_round(old, new, said, tmp_path):
     found = broken(tmp_path, hooks=HOOKS.replace(old, new))
     assert len(found) == (said is not None), found
     assert (said or "") in "".join(found)
+
+
+CLI = "gcore-invoices diff OLD NEW --format -q\ngcore-invoices list --since\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (" --since", " --from", ["gcore-invoices list --since is gone"]),
+        (" -q", "", ["gcore-invoices diff -q is gone"]),
+        ("OLD NEW", "NEW OLD", ["gcore-invoices diff took OLD NEW and takes NEW OLD"]),
+        ("gcore-invoices list --since\n", "", ["gcore-invoices list is gone"]),
+        (" --since", " --from --since", []),
+        ("gcore-invoices list", "gcore-invoices get INVOICE_ID\ngcore-invoices list", []),
+    ],
+)
+def test_a_command_or_option_that_is_gone_breaks_scripts(old, new, said):
+    assert CLI.count(old) == 1
+    assert api.options_gone(CLI, CLI.replace(old, new)) == said
+
+
+def test_the_options_are_compared_with_those_of_the_last_release(repository):
+    (repository / "api.txt").write_text(CLI, encoding="utf-8")
+    git(repository, "add", "--all")
+    git(repository, "commit", "--quiet", "--message", "two")
+    git(repository, "tag", "v0.1.1")
+    code, said = check(repository)
+    assert code == 1
+    assert (
+        "0.1.0 breaks what v0.1.1 had:\n  gcore-invoices diff is gone\n  gcore-invoices list is gone\n"
+        in said
+    )
+
+
+def test_what_is_deprecated_is_an_error_in_these_tests():
+    """So that no code of ours goes on using it, unless a test expects the warning."""
+    with pytest.raises(DeprecationWarning, match="use new_name"):
+        warnings.warn(
+            "old_name is deprecated: use new_name. It goes in 0.3.", DeprecationWarning, stacklevel=2
+        )
