@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, assert_type
 
 from gcore_invoices import (
     APIStatusError,
+    AsyncInvoicesClient,
     Attempt,
     Call,
     Checkpoint,
@@ -26,8 +27,22 @@ from gcore_invoices import (
     hookimpl,
     money,
 )
-from gcore_invoices.export import Csv, Exporter, WriteBatch, export
+from gcore_invoices.export import (
+    Csv,
+    Exporter,
+    Jsonl,
+    Kept,
+    WriteBatch,
+    export,
+    exporter_for,
+    find_kept,
+    stream,
+)
+from gcore_invoices.export import (
+    exporters as registered,
+)
 from gcore_invoices.plugins.metrics import Snapshot
+from gcore_invoices.testing import AskedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -72,6 +87,10 @@ def options() -> None:
 def sums(invoices: Sequence[Invoice]) -> None:
     assert_type(money.totals_by_currency(invoices), dict[str, Decimal])
     assert_type(money.ageing(invoices, date(2026, 1, 1))["EUR"].overdue.amount, Decimal)
+    assert_type(money.signed_total(invoices[0]), Decimal)
+    assert_type(money.is_overdue(invoices[0], date(2026, 1, 1)), bool)
+    assert_type(money.is_open(invoices[0]), bool)
+    money.signed_total(invoices)  # type: ignore[arg-type]
     money.ageing(invoices, "2026-01-01")  # type: ignore[arg-type]
 
 
@@ -102,11 +121,25 @@ def exporters(client: InvoicesClient, exporter: Exporter, file: BinaryIO) -> Non
     assert_type(exporter.open(file, ["id"]), AbstractContextManager[WriteBatch])
     export(client.list(), Path("a.csv"), Csv(excel=True), columns=["id", "name"])
     export(client.list(), "a.txt", Names())
+    assert_type(exporter_for("a.csv", registered(client)), Exporter)
+    assert_type(stream(client.list(), file, Jsonl()), int)
+    kept = find_kept("a.csv")
+    assert_type(kept, Kept | None)
+    export(client.list(), "a.csv", Csv(), resume=kept)
+    export(client.list(), "a.csv", "csv")  # type: ignore[arg-type]
     export(client.list(), "a.txt", NoExporter())  # type: ignore[arg-type]
 
 
 def tests(gcore_api: FakeApi) -> None:
     assert_type(gcore_api.add(amount_total="121.00"), Invoice)
     assert_type(gcore_api.client, InvoicesClient)
+    assert_type(gcore_api.async_client(), AsyncInvoicesClient)
+    assert_type(gcore_api.requests, tuple[AskedRequest, ...])
+    assert_type(gcore_api.update(7, name="x"), Invoice)
+    assert_type(gcore_api.environ, dict[str, str])
+    assert_type(gcore_api.unknown_enum(), Invoice)
+    gcore_api.between_pages(lambda: gcore_api.remove(7), after=2)
+    gcore_api.cut(operation="download")
+    gcore_api.delay("1 s")  # type: ignore[arg-type]
     gcore_api.add(amount=121)  # type: ignore[call-arg]
     gcore_api.fail(operation="lists")  # type: ignore[arg-type]
