@@ -220,7 +220,7 @@ MOST_CORE_LINES = 3153
 
 def test_the_core_only_shrinks():
     lines = sum(code_lines(path.read_text(encoding="utf-8")) for path in sorted(CORE.glob("*.py")))
-    assert lines <= MOST_CORE_LINES, f"the core has {lines} lines of code"
+    assert lines <= MOST_CORE_LINES, f"the core has {lines} lines of code: save elsewhere what you add"
     assert lines > MOST_CORE_LINES - 50, f"the core has shrunk: set MOST_CORE_LINES to {lines}"
 
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from support_export import DRAFT, HOSTILE, cells, invoice, plain, written, xlsx_rows
 from xlsxwriter.worksheet import Worksheet
 
-from gcore_invoices import MoveType
-from gcore_invoices.export import COLUMNS, Csv, ExportError, Jsonl, Parquet, Xlsx, stream
+from gcore_invoices import MoveType, export
+from gcore_invoices.export import COLUMNS, Csv, ExportError, Jsonl, Parquet, Xlsx, exporters, stream
 from gcore_invoices.export._csv import defused, undefused
 from gcore_invoices.models import decode_invoice
 
@@ -33,6 +33,13 @@ ROWS = [
     invoice(8, created_at="2026-04-02T08:14:09.123456+02:00"),
 ]
 FORMATS = [Csv(), Csv(excel=True), Jsonl(), Parquet(), Xlsx()]
+
+
+def test_every_built_in_format_is_tested_here_and_can_be_imported():
+    for built_in in {type(one) for one in exporters().values()}:
+        name = built_in.__name__
+        assert built_in in map(type, FORMATS), f"add {name}() to FORMATS in this file"
+        assert name in export.__all__, f"import {name} in gcore_invoices/export/__init__.py"
 
 
 def buffer(rows, exporter, columns=None):
