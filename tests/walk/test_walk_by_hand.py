@@ -343,6 +343,20 @@ def test_the_way_through_rows_that_are_known_has_an_end(resumed, requests):
     assert caught.value.report.requests == requests
 
 
+def test_a_page_whose_rows_moved_ends_no_list_that_counts_more():
+    """It ends with the row delivered last; but the count says, that once, that another comes."""
+    rows = ten()
+    miscounted = 4
+    story = told(
+        query(),
+        rows,
+        {miscounted: lambda: rows.insert(0)},
+        answer=lambda page, asked: changed(count=page.count + (asked == miscounted))(page, asked),
+    )
+    assert story[-3:-1] == ["id 9+4", "id 10+100 (11,)"]
+    assert story[-1].endswith("complete True")
+
+
 def test_two_rows_the_wrong_way_round_are_enough_to_tell():
     rows = List(1, 2, 3)
     story = told(query(), rows, answer=lambda page, _: msgspec.structs.replace(page, invoices=shuffled(page)))
