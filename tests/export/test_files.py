@@ -9,8 +9,8 @@ import os
 import re
 import sys
 import tempfile
-import zipfile
 import tracemalloc
+import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
