@@ -10,6 +10,7 @@ import gzip
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -140,7 +141,7 @@ def make(folder: Path, *arguments: str, **settings: str) -> subprocess.Completed
         if not name.startswith(("PYTEST", "COV", "MAKE", "MFLAGS", "GCORE", "HTTP", "http"))
     }
     return subprocess.run(
-        ["make", "-o", ".venv/installed", f"PY={sys.executable} -P", "cassettes", *arguments],
+        ["make", "-o", ".venv/installed", f"PY={shlex.quote(sys.executable)} -P", "cassettes", *arguments],
         cwd=folder,
         env=environment | settings,
         capture_output=True,
