@@ -103,6 +103,7 @@ def test_the_start_loads_nothing_heavy():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.slow
 def test_the_start_is_quick(program):
     """Processor time, the best of five: what else the machine does has no part in it."""
     times = []
@@ -163,6 +164,7 @@ def test_a_key_that_does_not_do(program, key, code, words):
     assert not key or key not in done.err
 
 
+@pytest.mark.slow
 def test_no_network(program):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -442,6 +444,7 @@ def test_plugins_as_json(program):
 # -- sandbox
 
 
+@pytest.mark.slow
 def test_the_sandbox_serves_and_stops(program):
     with program.start("sandbox", "--invoices", 3, "--max-seconds", 60) as process:
         lines = [process.stdout.readline().decode() for _ in range(2)]

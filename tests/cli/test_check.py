@@ -94,6 +94,7 @@ def test_one_day_is_one(program):
     assert "more than 1 days" not in done.out
 
 
+@pytest.mark.slow
 def test_what_cannot_be_found_out_is_exit_2_whatever_the_cause(program):
     done = program("check", "--overdue-days", 1, GCORE_API_KEY="0$wrong")
     assert (done.code, done.out) == (2, "")

@@ -75,6 +75,7 @@ def test_quiet_says_nothing(program):
     assert (done.code, done.out, done.err) == (0, "", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
 def test_after_a_failure_it_goes_on_where_it_was(faulty, ending):
     broken = True

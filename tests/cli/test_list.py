@@ -210,6 +210,7 @@ def test_instants_of_a_table_are_utc(faulty):
     assert done.out.splitlines()[1].strip() == "2026-04-01 23:30"
 
 
+@pytest.mark.slow
 def test_a_walk_of_more_than_a_second_shows_a_bar_with_count_and_rate(faulty):
     seen = Event()
 
@@ -224,6 +225,7 @@ def test_a_walk_of_more_than_a_second_shows_a_bar_with_count_and_rate(faulty):
     assert "/250" in screen
 
 
+@pytest.mark.slow
 def test_quiet_shows_no_bar(faulty):
     held = Event()
 

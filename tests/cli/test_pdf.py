@@ -193,6 +193,7 @@ def test_it_gives_up_when_one_after_the_other_fails_in_the_same_way(faulty):
     assert len(asked) <= 14 + 18
 
 
+@pytest.mark.slow
 def test_it_goes_on_when_some_work_in_between_or_fail_in_other_ways(faulty):
     asked = []
 
@@ -365,6 +366,7 @@ def test_two_runs_do_not_share_a_folder(held):
     assert len(manifest(held.folder / "invoices")) == 12
 
 
+@pytest.mark.slow
 def test_somebody_elses_file_is_not_replaced_unless_asked(program):
     mine = program.folder / "invoices" / "INV-2023-00001.pdf"
     mine.parent.mkdir()

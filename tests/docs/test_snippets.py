@@ -65,7 +65,12 @@ def open_page(sandbox, tmp_path, monkeypatch):
     return open_page
 
 
-@pytest.mark.parametrize("path", PAGES, ids=name)
+def run_apart(path):
+    """The page of the command line starts many programs."""
+    return pytest.param(path, marks=pytest.mark.slow if name(path) == "docs/cli.md" else ())
+
+
+@pytest.mark.parametrize("path", [run_apart(path) for path in PAGES], ids=name)
 def test_the_snippets_of_a_page_run(path, open_page):
     page = open_page(path)
     ran = list(page.run(slow=False))

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from support_contract import ROOT
 from support_snippets import blocks
 
@@ -14,6 +15,7 @@ ENVIRONMENT = {
 }
 
 
+@pytest.mark.slow
 def test_the_job_in_fifteen_lines_passes(tmp_path):
     page = (ROOT / "docs" / "testing.md").read_text("utf-8")
     files = {block.title: block.code for block in blocks(page, "testing.md") if block.title}
