@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -11,12 +14,34 @@ import httpx
 from gcore_invoices import AsyncInvoicesClient, InvoicesClient
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterable
 
     from gcore_invoices import Invoice, Page
 
 KEY = "1234$abcdef"
 BASE_URL = "https://api.gcore.com"
+
+
+def until(true: Callable[[], Any], seconds: float = 30) -> Any:
+    """Wait for what nobody tells, and return it."""
+    limit = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < limit, "it never happened"
+        time.sleep(0.002)
+    return found
+
+
+def interrupt(process: subprocess.Popen[Any]) -> None:
+    """Ctrl-C, once the process waits.
+
+    Python looks for signals between its own steps: one that comes after the last look and before the kernel has
+    the wait is seen when the wait is over, in any program. A test would meet that once in some thousand runs.
+    """
+    stat = Path(f"/proc/{process.pid}/stat")  # of its main thread
+    if stat.exists():
+        until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "S")
+    process.send_signal(signal.SIGINT)
 
 
 class Wire(httpx.BaseTransport, httpx.AsyncBaseTransport):

@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from support import wire_invoice
+from support import interrupt, wire_invoice
 
 from gcore_invoices import (
     APIConnectionError,
@@ -293,7 +293,7 @@ def test_ctrl_c_is_130(faulty):
     program = faulty(before)
     with program.start("list") as process:
         assert asked.wait(30)
-        process.send_signal(signal.SIGINT)
+        interrupt(process)
         out, errors = process.communicate(timeout=20)
     held.set()
     assert (process.returncode, out, errors) == (130, b"", b"")
@@ -450,6 +450,6 @@ def test_the_sandbox_serves_and_stops(program):
         lines = [process.stdout.readline().decode() for _ in range(2)]
         url = re.search(r"GCORE_BASE_URL='(.+)'", lines[0])[1]
         assert len(program("list", GCORE_BASE_URL=url).out.splitlines()) == 3
-        process.send_signal(signal.SIGINT)
+        interrupt(process)
         process.communicate(timeout=20)
     assert process.returncode == 0

@@ -5,12 +5,12 @@ import json
 import re
 import signal
 import sys
-import time
 from contextlib import contextmanager
 from threading import Event, Semaphore
 
 import pyarrow.parquet as pq
 import pytest
+from support import interrupt, until
 
 from gcore_invoices.export import find_kept
 from gcore_invoices.sandbox import Response
@@ -119,7 +119,7 @@ def test_ctrl_c_leaves_nothing(faulty):
             # All pages are on their way.
             for _ in range(3):
                 assert asked.acquire(timeout=30)
-            process.send_signal(signal.SIGINT)
+            interrupt(process)
             _, errors = process.communicate(timeout=20)
         assert process.returncode == 130
         assert b"Traceback" not in errors
@@ -133,14 +133,6 @@ def test_ctrl_c_leaves_nothing(faulty):
 # -- a process that is killed, and cleans up nothing
 
 needs_locks = pytest.mark.skipif(sys.platform == "win32", reason="nothing is noted on the way there")
-
-
-def until(holds):
-    limit = time.monotonic() + 30
-    while not (found := holds()):
-        assert time.monotonic() < limit, "it never came"
-        time.sleep(0.01)
-    return found
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import re
 import signal
 import socket
 import sys
-import time
 from functools import partial
 from pathlib import Path, PurePosixPath
 from threading import Event, Lock
 
 import pytest
+from support import interrupt, until
 from support_export import invoice
 
 from gcore_invoices import InvoicesClient, RetryPolicy
@@ -313,7 +313,7 @@ def held(faulty):
 def test_ctrl_c_leaves_no_half_file_and_the_next_run_goes_on(held):
     with held.start("pdf", "--all") as process:
         assert held.stopped.wait(30)
-        process.send_signal(signal.SIGINT)
+        interrupt(process)
         _, errors = process.communicate(timeout=20)
     held.let_go.set()
     assert process.returncode == 130
@@ -331,10 +331,7 @@ def test_a_killed_run_goes_on_and_what_it_left_is_removed(held):
     folder = held.folder / "invoices"
     with held.start("pdf", "--all") as process:
         assert held.stopped.wait(30)
-        limit = time.monotonic() + 30
-        while len(manifest(folder)) < 3:  # what has come is noted at once
-            assert time.monotonic() < limit
-            time.sleep(0.01)
+        until(lambda: len(manifest(folder)) >= 3)  # what has come is noted at once
         process.kill()
         assert process.wait(20) == -signal.SIGKILL
     held.let_go.set()

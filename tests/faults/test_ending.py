@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -21,7 +20,7 @@ import pytest
 from attrs import frozen
 from faults.server import HungUpError, head, says, silent_after, whole
 from faults.test_scenarios import BODY, GOOD, GOOD_PDF
-from support import KEY, PDF, Wire, pdf
+from support import KEY, PDF, Wire, interrupt, pdf, until
 
 import gcore_invoices as gi
 from gcore_invoices import _files, _stop
@@ -62,13 +61,6 @@ class Moment:
 
     def wait(self, folder, calls=1):
         until(lambda: self.reached(self.server, self.options["plugins"][0], folder) >= calls)
-
-
-def until(true, seconds=5):
-    limit = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < limit, "it never happened"
-        time.sleep(0.002)
 
 
 # What a call waits for when it is ended: what the server does, and how many calls are that far.
@@ -230,7 +222,11 @@ def child(code, *arguments):
 
 
 def ended(process, seconds=20):
-    out, error = process.communicate(timeout=seconds)
+    try:
+        out, error = process.communicate(timeout=seconds)
+    finally:
+        process.kill()
+        process.communicate()
     assert process.returncode == 0, error
     assert error == ""
     return out.strip()
@@ -274,7 +270,7 @@ def test_control_c_ends_a_call_at_once_and_leaves_nothing(serve, flavour, tmp_pa
     server.wait_for(lambda server: server.requests, 15)
     if at != "the head":  # its file is there, or the mark of its wait
         until(lambda: left_in(tmp_path))
-    process.send_signal(signal.SIGINT)
+    interrupt(process)
     assert ended(process, 10) == "interrupted [] 1 []"
     server.all_hung_up()
 
