@@ -417,15 +417,13 @@ class _BySet:
         self.last: Invoice | None = None
 
     def new(self, rows: Sequence[Invoice], *, after_only: bool) -> list[Invoice]:
-        if after_only and self.last is not None:
-            rows = self._after_last(rows)
         new = []
-        for row in rows:
+        for row in self._after_last(rows) if after_only and self.last is not None else rows:
             if row.id not in self.seen:
                 self.seen.add(row.id)
                 new.append(row)
-        if rows:
-            # Also of a page that brings nothing new: the next page is asked for from here.
+        # Also of a page that brings nothing new: the next page is asked for from here.
+        if rows and rows[-1].id in self.seen:
             self.last = rows[-1]
         return new
 

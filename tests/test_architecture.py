@@ -215,7 +215,7 @@ def docstring_lines(tree: ast.AST) -> set[int]:
 
 # The core was to hold 2,000 lines of code at most, and does not. This number may only fall: a core that has
 # shrunk lowers it, one that has grown fails.
-MOST_CORE_LINES = 3153
+MOST_CORE_LINES = 3151
 
 
 def test_the_core_only_shrinks():

@@ -183,6 +183,11 @@ STORIES = {
     "by time, down, the last row vanishes": moving(
         query(order_by=SortKey.CREATED_AT.desc(), offset=1), lambda it: {2: lambda: it.delete(9, 8, 7, 6)}
     ),
+    "by time, all at one time, from an offset, the last row vanishes": moving(
+        query(order_by=SortKey.CREATED_AT.desc(), offset=1),
+        lambda it: {4: lambda: it.delete(10)},
+        at_one_time,
+    ),
     # -- by keys that change
     "a row moves ahead of the walk": moving(
         query(order_by=SortKey.AMOUNT_TOTAL.asc()),
