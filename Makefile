@@ -16,7 +16,7 @@ MODULE ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test test-slow fuzz bench screenshots bench-export cassettes coverage mutants pythons lint format types check check-rest generate check-generated api api-check spec-drift dist clean
+.PHONY: help demo docs test test-slow fuzz bench screenshots bench-export cassettes coverage mutants pythons lowest lint format types check check-rest generate check-generated api api-check spec-drift dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -88,6 +88,9 @@ pythons: ## the fast tests under each of Python 3.11 to 3.14 that is installed
 		$$python -P -m pytest -n auto --dist loadgroup -m "not slow" -q $(TESTS) || exit; \
 	done
 
+lowest: .venv-lowest/installed ## the fast tests with the lowest versions that pyproject.toml allows
+	.venv-lowest/bin/python -P -m pytest -n auto --dist loadgroup -m "not slow" -q $(TESTS)
+
 screenshots: .venv/installed ## take the pictures of the command line: docs/screenshots/
 	$(PY) examples/screenshots.py
 
@@ -150,6 +153,13 @@ clean: ## remove the environments and caches
 	@$(NEW_ENOUGH)
 	$(PYTHON) -m venv --clear .venv-docs
 	$(DOCS) $(PIP) --no-deps --requirement docs/requirements.txt
+	@touch $@
+
+.venv-lowest/installed: pyproject.toml constraints.txt tools/lowest.py
+	$(PYTHON) -m venv --clear .venv-lowest
+	$(PYTHON) tools/lowest.py > .venv-lowest/constraints.txt
+	.venv-lowest/bin/python -P $(PIP) --constraint constraints.txt pip
+	.venv-lowest/bin/python -P $(PIP) --constraint .venv-lowest/constraints.txt $(BUILD) --group dev --editable '.[cli,sandbox]'
 	@touch $@
 
 .venv-mutants/installed: pyproject.toml constraints.txt

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from itertools import chain
 
 import pytest
 import yaml
@@ -162,6 +163,20 @@ def test_all_name_the_same_versions_of_python():
     made = re.search(r"^PYTHONS := (.+)$", MAKEFILE, re.MULTILINE)[1].split()
     assert matrix == made == classified
     assert project["requires-python"] == f">={classified[0]}"
+
+
+def test_the_lowest_versions_that_are_promised_are_those_that_are_tested():
+    told = subprocess.run(
+        [sys.executable, ROOT / "tools" / "lowest.py"], capture_output=True, text=True, check=True
+    )
+    pins = dict(line.split("==") for line in told.stdout.splitlines() if "==" in line)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    promised = list(chain(project["dependencies"], *project["optional-dependencies"].values()))
+    assert len(promised) > 10
+    for requirement in promised:
+        name, bound = re.match(r"([\w-]+)>=([\d.]+)", requirement).groups()
+        assert pins[name.lower()] == bound
+    assert {"run": "make lowest"} in read(GITHUB / "workflows" / "tests.yml")["jobs"]["lowest"]["steps"]
 
 
 @pytest.mark.parametrize("path", FORMS, ids=named)
