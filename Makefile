@@ -180,5 +180,5 @@ clean: ## remove the environments and caches
 .venv-pyright/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear .venv-pyright
 	$(PYRIGHT) -P $(PIP) --constraint constraints.txt pip
-	$(PYRIGHT) -P $(PIP) --constraint constraints.txt $(BUILD) --group pyright '.[testing]'
+	$(PYRIGHT) -P $(PIP) --constraint constraints.txt $(BUILD) --group pyright '.[cli,otel,parquet,prometheus,sandbox,testing,xlsx]'
 	@touch $@

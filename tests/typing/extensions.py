@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, assert_type
+
+from hypothesis.strategies import SearchStrategy
 
 from gcore_invoices import (
     APIStatusError,
@@ -15,8 +18,10 @@ from gcore_invoices import (
     Call,
     Checkpoint,
     Invoice,
+    InvoiceQuery,
     InvoicesClient,
     InvoicesError,
+    Order,
     RateLimit,
     RateLimitError,
     Response,
@@ -25,6 +30,7 @@ from gcore_invoices import (
     Timeouts,
     WalkReport,
     hookimpl,
+    hookspecs,
     money,
 )
 from gcore_invoices.export import (
@@ -32,7 +38,9 @@ from gcore_invoices.export import (
     Exporter,
     Jsonl,
     Kept,
+    Parquet,
     WriteBatch,
+    Xlsx,
     export,
     exporter_for,
     find_kept,
@@ -42,11 +50,16 @@ from gcore_invoices.export import (
     exporters as registered,
 )
 from gcore_invoices.plugins.metrics import Snapshot
+from gcore_invoices.plugins.otel import OpenTelemetry
+from gcore_invoices.plugins.prometheus import PrometheusMetrics
+from gcore_invoices.sandbox import Invoices, LazyStore, SandboxServer
 from gcore_invoices.testing import AskedRequest
+from gcore_invoices.testing.strategies import invoices, orders, queries
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    import httpx
 
+    from gcore_invoices import Page, Walk
     from gcore_invoices.testing import FakeApi
 
 
@@ -71,6 +84,32 @@ def plugin(call: Call, attempt: Attempt, error: APIStatusError) -> None:
     RetryDecision(delay="soon")  # type: ignore[arg-type]
     assert_type(error.status_code, int)
     assert_type(error.retry_after, float | None)
+
+
+def hooks(
+    call: Call, attempt: Attempt, request: httpx.Request, response: Response, error: InvoicesError
+) -> None:
+    """What an implementation of each hook is given and may return: the specifications say it to checkers."""
+    assert_type(hookspecs.call_context(call), AbstractContextManager[object] | None)
+    hookspecs.before_send(call, attempt, request)
+    assert_type(hookspecs.intercept(call, request), Response | None)
+    assert_type(hookspecs.throttle(call, attempt), float | None)
+    hookspecs.after_response(call, attempt, response, elapsed=0.1)
+    hookspecs.after_error(call, attempt, error, elapsed=0.1)
+    assert_type(hookspecs.decide_retry(call, attempt, error), RetryDecision | None)
+    hookspecs.retry_scheduled(call, attempt, error, delay=0.1)
+    assert_type(hookspecs.register_exporters(), Mapping[str, object] | None)
+    hookspecs.register_commands(object())
+    hookspecs.after_response(call, attempt, error, elapsed=0.1)  # type: ignore[arg-type]
+    hookspecs.throttle(call)  # type: ignore[call-arg]
+
+
+def hooks_of_walks(walk: Walk, page: Page, report: WalkReport) -> None:
+    hookspecs.page_received(walk, page)
+    hookspecs.walk_finished(walk, report)
+    assert_type(walk.query, InvoiceQuery)
+    assert_type(page.invoices, tuple[Invoice, ...])
+    hookspecs.page_received(page, walk)  # type: ignore[arg-type]
 
 
 def options() -> None:
@@ -126,6 +165,8 @@ def exporters(client: InvoicesClient, exporter: Exporter, file: BinaryIO) -> Non
     kept = find_kept("a.csv")
     assert_type(kept, Kept | None)
     export(client.list(), "a.csv", Csv(), resume=kept)
+    export(client.list(), Path("a.parquet"), Parquet())
+    export(client.list(), Path("a.xlsx"), Xlsx())
     export(client.list(), "a.csv", "csv")  # type: ignore[arg-type]
     export(client.list(), "a.txt", NoExporter())  # type: ignore[arg-type]
 
@@ -143,3 +184,21 @@ def tests(gcore_api: FakeApi) -> None:
     gcore_api.delay("1 s")  # type: ignore[arg-type]
     gcore_api.add(amount=121)  # type: ignore[call-arg]
     gcore_api.fail(operation="lists")  # type: ignore[arg-type]
+
+
+def strategies() -> None:
+    assert_type(invoices(), SearchStrategy[Invoice])
+    assert_type(queries(page_size=10), SearchStrategy[InvoiceQuery])
+    assert_type(orders(), SearchStrategy[Order])
+
+
+def observers() -> None:
+    InvoicesClient(plugins=[OpenTelemetry(), PrometheusMetrics()])
+    PrometheusMetrics("registry")  # type: ignore[arg-type]
+
+
+def sandbox() -> None:
+    with SandboxServer(LazyStore(Invoices(7)), max_seconds=60) as server:
+        assert_type(server.url, str)
+        assert_type(server.api_key, str)
+    SandboxServer(port="8000")  # type: ignore[arg-type]
