@@ -31,9 +31,11 @@ NONE = Fault()
 
 @define(on_setattr=setters.NO_OP)  # counted down to nought
 class _Waiting:
+    told: str
     fault: Fault
     times: int = field(validator=number(1, whole=True))
     operation: Operation | None = field()
+    was_met: bool = False
 
     @operation.validator
     def _is_one(self, _: object, value: object) -> None:
@@ -50,19 +52,32 @@ class Faults:
 
     _waiting: list[_Waiting] = field(factory=list)
 
-    def put(self, fault: Fault, times: int, operation: Operation | None) -> None:
-        """Let so many requests of an operation, or of any, meet a fault."""
-        self._waiting.append(_Waiting(fault, times, operation))
+    def put(self, told: str, fault: Fault, times: int, operation: Operation | None) -> None:
+        """Let so many requests of an operation, or of any, meet a fault; `told` is what an error calls it."""
+        self._waiting.append(_Waiting(told, fault, times, operation))
 
     def take(self, operation: str) -> Fault:
         """The fault for this request."""
         for waiting in self._waiting:
             if waiting.operation in {None, operation}:
                 waiting.times -= 1
+                waiting.was_met = True
                 if waiting.times < 1:
                     self._waiting.remove(waiting)
                 return waiting.fault
         return NONE
+
+    def unmet(self) -> list[str]:
+        """The calls whose faults no request has met yet."""
+        return [
+            each.told if each.operation is None else f"{each.told} of the operation {each.operation!r}"
+            for each in self._waiting
+            if not each.was_met
+        ]
+
+    def clear(self) -> None:
+        """Let nothing more go wrong."""
+        self._waiting.clear()
 
 
 @frozen

@@ -34,6 +34,9 @@ class _NoWaits(RetryPolicy):
 
 _RETRY: Final = _NoWaits()
 
+_SHOWN = 10
+"""Requests that an error names."""
+
 
 class InvoiceFields(TypedDict, total=False):
     """Fields of an invoice, as keywords of `FakeApi.add` and `update`. Text is taken as it is on the wire.
@@ -83,7 +86,7 @@ class FakeApi:
     """An invoices API in this process: empty at first, gone at the end of its `with` block.
 
     It answers by the sandbox's rules, so filters, order, pages and errors are those of the API as far as
-    they are known. Threads may share it.
+    they are known. Threads may share it. The block ends with `assert_all_met`, unless an exception ends it.
     """
 
     def __init__(self) -> None:
@@ -103,6 +106,8 @@ class FakeApi:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        if kind is None:  # else it may be why a request never came
+            self.assert_all_met()
 
     def close(self) -> None:
         """Close `client` and the port, if they were made. Closing twice does no harm."""
@@ -235,18 +240,19 @@ class FakeApi:
         Raises:
             UsageError: A value is not what it takes; so it is with `delay` and `cut`.
         """
-        self._fault(Fault(instead=Refusal(status, detail, retry_after).answer()), times, operation)
+        refusal = Refusal(status, detail, retry_after)
+        self._fault(f"fail({status})", Fault(instead=refusal.answer()), times, operation)
 
     def delay(self, seconds: float, *, times: int = 1, operation: Operation | None = None) -> None:
         """Hold the next answers back.
 
         In this process a delay beyond the client's read timeout is a timeout at once, without the wait.
         """
-        self._fault(Fault(delay=seconds), times, operation)
+        self._fault(f"delay({seconds})", Fault(delay=seconds), times, operation)
 
     def cut(self, *, times: int = 1, operation: Operation | None = None) -> None:
         """Break the connection in the middle of the next answers."""
-        self._fault(Fault(cut=True), times, operation)
+        self._fault("cut()", Fault(cut=True), times, operation)
 
     def unknown_enum(
         self,
@@ -270,25 +276,51 @@ class FakeApi:
                 invoice = next(iter(self._store.invoices), 0)
             return self._store.update(_id(invoice), {field: kind(value)})
 
-    def _fault(self, fault: Fault, times: int, operation: Operation | None) -> None:
+    def _fault(self, told: str, fault: Fault, times: int, operation: Operation | None) -> None:
         with self._lock:
-            self._faults.put(fault, times, operation)
+            self._faults.put(told, fault, times, operation)
 
     def before_request(self, number: int, action: Callable[[], object]) -> None:
         """Do something just before a request is answered, the first from now being number 1."""
-        self._plan(number, None, action)
+        self._plan(f"before_request({number})", number, None, action)
 
     def between_pages(self, action: Callable[[], object], *, after: int = 1) -> None:
         """Do something when so many more pages of a list were asked for, before the next one is."""
-        self._plan(after + 1, "list", action)
+        self._plan(f"between_pages(after={after})", after + 1, "list", action)
 
-    def _plan(self, number: int, operation: Operation | None, action: Callable[[], object]) -> None:
+    def recover(self) -> None:
+        """Forget the faults that still wait, and the actions: from now on all goes well."""
+        with self._lock:
+            self._faults.clear()
+            self._actions.clear()
+
+    def assert_all_met(self) -> None:
+        """Make sure that what was to go wrong, or to move, did: else a test proves less than it says.
+
+        A fault that was to come several times needs to have come once.
+
+        Raises:
+            AssertionError: A fault has met no request yet, or an action was not done. The message says which.
+        """
+        with self._lock:
+            unmet = self._faults.unmet() + [action.told for action in self._actions]
+            asked: list[str] = [request.operation for request in self._requests]
+        if unmet:
+            last = ", ".join(["…"] * (len(asked) > _SHOWN) + asked[-_SHOWN:])
+            raise AssertionError(
+                f"No request met {'; nor '.join(unmet)}. Requests so far: {len(asked)} ({last or 'none'}). "
+                "Set it before the request that it is for; or call recover() if it need not come."
+            )
+
+    def _plan(
+        self, told: str, number: int, operation: Operation | None, action: Callable[[], object]
+    ) -> None:
         if number < 1:
             raise UsageError(f"Requests are counted from 1, not {number}.")
         if not callable(action):
             raise UsageError(f"What is to be done is a function without arguments, not {action!r}.")
         with self._lock:
-            self._actions.append(_Action(number, operation, action))
+            self._actions.append(_Action(told, number, operation, action))
 
     # -- what was asked
 
@@ -312,6 +344,7 @@ class FakeApi:
 
 @dataclass
 class _Action:
+    told: str
     left: int
     operation: Operation | None
     do: Callable[[], object]

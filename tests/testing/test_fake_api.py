@@ -314,6 +314,67 @@ def test_an_unknown_value_costs_nothing(field, value, gcore_api, call):
     assert not getattr(listed, field).is_known
 
 
+def test_what_never_went_wrong_is_an_error():
+    with pytest.raises(AssertionError) as caught, FakeApi() as api:
+        api.fail(502, operation="download")
+        api.delay(5, operation="get")
+        api.before_request(4, print)
+        api.between_pages(print)
+        api.client.list().count()
+    assert str(caught.value) == (
+        "No request met fail(502) of the operation 'download'; nor delay(5) of the operation 'get'; "
+        "nor before_request(4); nor between_pages(after=1). Requests so far: 1 (list). "
+        "Set it before the request that it is for; or call recover() if it need not come."
+    )
+
+
+@pytest.mark.parametrize(
+    ("gets", "words"), [(0, "0 (none)."), (10, f"10 ({'get, ' * 9}get)."), (11, f"11 (…, {'get, ' * 9}get).")]
+)
+def test_the_error_names_the_last_requests(gets, words):
+    with pytest.raises(AssertionError) as caught, FakeApi() as api:
+        invoice = api.add()
+        for _ in range(gets):
+            api.client.get(invoice.id)
+        api.cut()
+    assert str(caught.value).startswith(f"No request met cut(). Requests so far: {words}")
+
+
+def test_an_exception_of_the_block_is_not_hidden_by_one():
+    with pytest.raises(ZeroDivisionError), FakeApi() as api:
+        api.fail()
+        _ = 1 / 0
+
+
+@pytest.mark.parametrize("set_", ["fault", "action"])
+def test_what_came_once_has_come(set_, gcore_api):
+    invoice = gcore_api.add()
+    if set_ == "fault":
+        gcore_api.fail(times=5)
+    else:
+        gcore_api.before_request(1, list)
+    with pytest.raises(AssertionError):
+        gcore_api.assert_all_met()
+    with gcore_api.sync_client(retry=RetryPolicy(attempts=2)) as client:
+        if set_ == "fault":
+            with pytest.raises(InternalServerError):
+                client.get(invoice.id)
+        else:
+            client.get(invoice.id)
+    gcore_api.assert_all_met()
+
+
+def test_it_recovers_from_what_has_not_come_yet(gcore_api, call_once):
+    invoice = gcore_api.add()
+    gcore_api.fail(times=1000)
+    gcore_api.before_request(2, lambda: gcore_api.remove(invoice))
+    with pytest.raises(InternalServerError):
+        call_once.get(invoice.id)
+    gcore_api.recover()
+    gcore_api.assert_all_met()
+    assert call_once.get(invoice.id) == invoice
+
+
 # -- what was asked
 
 

@@ -30,20 +30,83 @@ def test_a_run_that_does_not_use_it_loads_nothing_of_it(test, loaded, tmp_path):
         "    names = ('gcore_invoices', 'gcore_invoices.client', 'httpx', 'gcore_invoices_pytest')\n"
         "    print('loaded:', *[name for name in names if name in sys.modules])\n"
     )
-    # Only this plugin: another one may load httpx.
+    code, told = run_pytest(tmp_path)
+    assert code == 0, told
+    found = told.partition("loaded: ")[2].split()
+    every = ["gcore_invoices", "gcore_invoices.client", "httpx", "gcore_invoices_pytest"]
+    assert found == (every if loaded else ["gcore_invoices_pytest"])
+
+
+TESTS = """
+import pytest
+
+def test_vain(gcore_api):
+    gcore_api.fail(502, operation="download")
+
+def test_met(gcore_api):
+    invoice = gcore_api.add()
+    gcore_api.fail(502, operation="download")
+    gcore_api.client.download_bytes(invoice.id)
+
+def test_failing(gcore_api):
+    gcore_api.fail(502, operation="download")
+    assert gcore_api.requests
+
+def test_skipped(gcore_api):
+    gcore_api.fail(502, operation="download")
+    pytest.skip()
+
+@pytest.mark.xfail
+def test_expected_to_fail(gcore_api):
+    gcore_api.fail(502, operation="download")
+    assert gcore_api.requests
+
+@pytest.fixture
+def broken(gcore_api):
+    gcore_api.fail(502, operation="download")
+    raise OSError("of the setup")
+
+def test_not_begun(broken):
+    pass
+"""
+
+
+def test_a_fault_that_no_request_met_fails_a_test_that_passed_else(tmp_path):
+    (tmp_path / "test_a.py").write_text(TESTS)
+    code, told = run_pytest(tmp_path, "-rA", "--tb=short")
+    assert code == 1, told
+    lines = {
+        line
+        for line in told.splitlines()
+        if line.startswith(("PASSED", "FAILED", "ERROR", "SKIPPED", "XFAIL"))
+    }
+    outcomes = sorted((line.split()[0], line.partition("::")[2].split(" - ")[0]) for line in lines)
+    assert outcomes == [
+        ("ERROR", "test_not_begun"),
+        ("ERROR", "test_vain"),
+        ("FAILED", "test_failing"),
+        ("PASSED", "test_met"),
+        ("PASSED", "test_vain"),
+        ("SKIPPED", ""),
+        ("XFAIL", "test_expected_to_fail"),
+    ], told
+    assert "No request met fail(502) of the operation 'download'." in told
+    assert told.count("ERROR at setup") == told.count("ERROR at teardown") == 1
+
+
+def run_pytest(folder, *options):
+    """Run the tests of a folder with this plugin alone: another one may load httpx."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("COV", "PYTEST"))
     }
-    options = ["-p", "gcore_invoices_pytest", "-W", "error", "-q", "-s", "-p", "no:cacheprovider"]
+    own = ["-p", "gcore_invoices_pytest", "-W", "error", "-q", "-s", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "pytest", *options],
+        [sys.executable, "-P", "-m", "pytest", *own, *options],
         capture_output=True,
         text=True,
         check=False,
-        cwd=tmp_path,
+        timeout=60,
+        cwd=folder,
         env=environment | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = done.stdout.partition("loaded: ")[2].split()
-    every = ["gcore_invoices", "gcore_invoices.client", "httpx", "gcore_invoices_pytest"]
-    assert found == (every if loaded else ["gcore_invoices_pytest"])
+    return done.returncode, done.stdout + done.stderr
