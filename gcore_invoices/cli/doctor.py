@@ -26,7 +26,7 @@ from gcore_invoices.cli.options import Connection, read_key
 from gcore_invoices.cli.screen import wrapped
 from gcore_invoices.cli.text import choice, printable
 from gcore_invoices.plugins.builtin import built_in_plugins
-from gcore_invoices.plugins.manager import Plugins
+from gcore_invoices.plugins.manager import DISABLED, Plugins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,12 +137,10 @@ def _plugins() -> Iterator[Finding]:
     found = Plugins((), built_in_plugins())
     yield Finding("ok", "plugins", ", ".join(info.name for info in found.active) or "none")
     for info in found.inactive:
-        remedy = (
-            "Mend or remove it, or block it: GCORE_INVOICES_DISABLED_PLUGINS=NAME"
-            if info.state == "failed"
-            else ""
-        )
+        remedy = f"Mend or remove it, or block it: {DISABLED}=NAME" if info.state == "failed" else ""
         yield Finding("note", "plugins", f"{info.name} is {info.state}: {info.reason}", remedy)
+    for told in found.unknown:
+        yield Finding("note", "plugins", told, f"It blocks nothing: mend {DISABLED}.")
 
 
 def _key(connection: Connection) -> Finding:

@@ -33,6 +33,8 @@ def list_plugins(
     kind = choice("format", format_, FORMATS)
     found = Plugins((), built_in_plugins())
     infos = (*found.active, *found.inactive)
+    for told in found.unknown:
+        tell(f"{DISABLED} blocks nothing by this: {printable(told)}")
     if kind == "json":
         sys.stdout.write(
             f"{json.dumps([attrs.asdict(info) for info in infos], ensure_ascii=False, indent=2)}\n"

@@ -88,7 +88,8 @@ class Plugins:
         self._manager.add_hookspecs(hookspecs)
         blocked = _names(disabled)
         candidates = [*_explicit(explicit), *_installed(), *_built_in(built_in)]
-        _warn_of_unknown(blocked, candidates)
+        self.unknown = _unknown(blocked, candidates)
+        """What is wrong with names to leave out that no plugin has, a sentence each."""
         usable: list[tuple[PluginInfo, object]] = []
         inactive = []
         for candidate in candidates:
@@ -247,10 +248,12 @@ def _names(disabled: Iterable[str]) -> frozenset[str]:
     return frozenset(name.strip() for name in (*given, *from_environment) if name.strip())
 
 
-def _warn_of_unknown(blocked: frozenset[str], candidates: list[_Candidate]) -> None:
+def _unknown(blocked: frozenset[str], candidates: list[_Candidate]) -> tuple[str, ...]:
     names = {candidate.info.name for candidate in candidates}
-    for name in sorted(blocked - names):
-        _log.warning("No plugin to disable: %s", unknown_name("plugin", name, names))
+    unknown = tuple(str(unknown_name("plugin", name, names)) for name in sorted(blocked - names))
+    for told in unknown:
+        _log.warning("No plugin to disable: %s", told)
+    return unknown
 
 
 def _explicit(plugins: Sequence[object]) -> Iterable[_Candidate]:

@@ -436,6 +436,18 @@ def test_a_plugin_that_fails_costs_its_commands_and_not_ours(program, plugin):
     assert "a plugin could not add its commands: RuntimeError: no" in done.err
 
 
+@pytest.mark.parametrize("format_", ["text", "json"])
+def test_a_misspelt_name_of_a_plugin_is_told(format_, program):
+    done = program("plugins", "--format", format_, GCORE_INVOICES_DISABLED_PLUGINS="retrys,logging")
+    assert done.code == 0
+    assert done.err.splitlines()[0] == (
+        "GCORE_INVOICES_DISABLED_PLUGINS blocks nothing by this: "
+        "Unknown plugin 'retrys'. Did you mean 'retries'? Valid: logging, metrics, retries."
+    )
+    assert "retrys" not in done.out
+    assert "blocks nothing" not in program("plugins", "--format", format_).err
+
+
 def test_plugins_as_json(program):
     told = json.loads(program.inside("plugins", "--format", "json").out)
     assert {"logging", "metrics", "retries"} <= {info["name"] for info in told if info["state"] == "active"}

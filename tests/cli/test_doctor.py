@@ -152,6 +152,17 @@ def test_a_proxy_is_not_for_this_machine(program, proxy):
     assert "answers" in findings(done)["network"]["told"]
 
 
+def test_a_misspelt_name_of_a_plugin_is_a_note(program):
+    done = program("doctor", "--format", "json", GCORE_INVOICES_DISABLED_PLUGINS="retrys,logging")
+    assert done.code == 0
+    notes = [each for each in json.loads(done.out) if each["what"] == "plugins" and each["state"] == "note"]
+    assert [each["told"] for each in notes] == [
+        "logging is blocked: It was disabled by its name.",
+        "Unknown plugin 'retrys'. Did you mean 'retries'? Valid: logging, metrics, retries.",
+    ]
+    assert notes[1]["remedy"] == "It blocks nothing: mend GCORE_INVOICES_DISABLED_PLUGINS."
+
+
 @pytest.mark.parametrize("command", ["doctor", "plugins"])
 def test_on_a_narrow_terminal_its_lines_wrap_between_words(program, command):
     _, screen = program.on_terminal(command, COLUMNS="70")
